@@ -1,0 +1,1 @@
+"""Files in, a knowledge base on disk out. Knows nothing of models that answer, or of who asks."""

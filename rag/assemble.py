@@ -1,0 +1,97 @@
+"""The only file that knows concrete classes: puts parts together from a config."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from ingest.store import KnowledgeBase
+from ingest.types import Embedder
+from rag.config import Config, load
+from rag.errors import ConfigError
+from rag.grounding import Grounder
+from rag.models import catalogue, resolve, sha256_of, spec
+from rag.pipeline import Assistant
+from rag.retrieve import Retriever
+from rag.safety.guard import Guard
+from rag.safety.policy import DEFAULT, Policy, Rule
+from rag.trace import Tracer
+from rag.types import Engine
+
+EMBEDDER = "all-minilm-l6-v2"
+NER = "en-core-web-sm"
+EMBEDDING_CACHE = 4096
+
+
+def open_embedder() -> Embedder:
+    """The default embedder with a cache of texts. Raises ModelUnavailable if it was not pulled."""
+    path = resolve(EMBEDDER)
+    from ingest.embed import CachedEmbedder, SentenceEmbedder
+
+    inner = SentenceEmbedder(path, EMBEDDER, spec(EMBEDDER).sha256)
+    return CachedEmbedder(inner, EMBEDDING_CACHE)
+
+
+def open_guard(config: Config, embedder: Embedder) -> Guard:
+    """All filters under the default policy, except labels that the config says to show."""
+    from rag.safety.build import build_guard
+
+    return build_guard(resolve(NER), embedder, _policy(config), config.guard.timeout_s)
+
+
+def open_engine(config: Config) -> Engine:
+    """The engine that fits what `engine.model` names: GGUF to llama.cpp, the rest transformers."""
+    name, settings = config.engine.model, config.engine
+    path = Path(name).expanduser()
+    if name in catalogue() or path.suffix == ".gguf":
+        from rag.engines.llamacpp import LlamaCppEngine
+
+        known = catalogue().get(name)
+        file = resolve(name) if known else _existing(path)
+        digest = known.sha256 if known else sha256_of(file)
+        return LlamaCppEngine(file, name, digest, settings.window, settings.threads or None)
+    from rag.engines.hf import TransformersEngine
+
+    return TransformersEngine(name, settings.window)
+
+
+def open_retriever(kb: Path, config: Config, embedder: Embedder) -> Retriever:
+    return Retriever(KnowledgeBase.open(kb, embedder), embedder, config.retrieve)
+
+
+def open_assistant(kb: Path, model: str | None = None, config: Config | None = None) -> Assistant:
+    """Everything for answering over `kb`; parts that don't need each other load side by side."""
+    config = config or load()
+    if model:
+        config = replace(config, engine=replace(config.engine, model=model))
+    KnowledgeBase.check(kb)
+    with ThreadPoolExecutor(2) as pool:
+        engine_job = pool.submit(open_engine, config)
+        embedder = open_embedder()
+        base = KnowledgeBase.open(kb, embedder)
+        guard = open_guard(config, embedder)
+        engine = engine_job.result()
+    facts = {"config": asdict(config), "kb": asdict(base.info())}
+    return Assistant(
+        retriever=Retriever(base, embedder, config.retrieve),
+        engine=engine,
+        guard=guard,
+        grounder=Grounder(embedder),
+        embedder=embedder,
+        config=config,
+        tracer=Tracer(kb / "traces", facts),
+    )
+
+
+def _policy(config: Config) -> Policy:
+    policy = DEFAULT
+    for label in config.guard.show:
+        policy = policy.with_rule(label, Rule("keep"))
+    return policy
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise ConfigError("engine.model", f"there is no file {path}")
+    return path

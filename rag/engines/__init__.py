@@ -1,0 +1,1 @@
+"""Causal LMs behind one Protocol (`rag.types.Engine`). Each file loads its library when built."""

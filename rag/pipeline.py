@@ -1,0 +1,180 @@
+"""The story of an answer, on one screen: guard, retrieve, read, budget, generate, guard, ground."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+from ingest.types import Embedder
+from rag.config import Config
+from rag.draft import Draft
+from rag.grounding import Grounder
+from rag.memory import self_contained
+from rag.prompt import Budget, Packed, pack
+from rag.reading import Reading, read
+from rag.retrieve import Retriever
+from rag.safety.guard import Guard
+from rag.safety.notices import notice
+from rag.safety.stream import StreamGuard
+from rag.trace import Tracer
+from rag.types import (
+    Answer,
+    AnswerEvent,
+    Decision,
+    Decoding,
+    Engine,
+    Message,
+    Passage,
+    Shown,
+    Verdict,
+)
+
+
+class Assistant:
+    """Answers questions from a knowledge base. Takes finished parts; `open` makes the usual ones.
+
+    One assistant may serve many threads: the engine takes one stream at a time, in order.
+    """
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        engine: Engine,
+        guard: Guard,
+        grounder: Grounder,
+        embedder: Embedder,
+        config: Config,
+        tracer: Tracer,
+    ) -> None:
+        self.retriever = retriever
+        self.engine = engine
+        self.guard = guard
+        self.config = config
+        self._grounder = grounder
+        self._embedder = embedder
+        self._tracer = tracer
+
+    @classmethod
+    def open(
+        cls, kb: str | Path, model: str | None = None, config: Config | None = None
+    ) -> Assistant:
+        """An assistant over the knowledge base at `kb`. Raises SurefootError in one clear line."""
+        from rag.assemble import open_assistant
+
+        return open_assistant(Path(kb), model, config)
+
+    def answer(
+        self,
+        question: str,
+        history: Sequence[Message] = (),
+        groups: frozenset[str] = frozenset(),
+        cancel: Event | None = None,
+    ) -> Answer:
+        """The whole answer at once. See `stream`."""
+        for event in self.stream(question, history, groups, cancel):
+            if isinstance(event, Answer):
+                return event
+        raise AssertionError("a stream always ends with its answer")
+
+    def stream(
+        self,
+        question: str,
+        history: Sequence[Message] = (),
+        groups: frozenset[str] = frozenset(),
+        cancel: Event | None = None,
+    ) -> Iterator[AnswerEvent]:
+        """Stages as they finish, sentences as they may be shown, and the Answer as the last event.
+
+        Only documents without groups, or with one of `groups`, are ever looked at. Setting
+        `cancel` stops the model within a token; nothing that was held back is shown.
+        """
+        draft = Draft(question, self.engine, self._grounder, self.config.grounding, self._tracer)
+        stop = cancel or Event()
+        for event in self._events(draft, question, history, groups, stop):
+            if isinstance(event, Shown):
+                draft.first_shown()
+            yield event
+
+    def _events(
+        self,
+        draft: Draft,
+        question: str,
+        history: Sequence[Message],
+        groups: frozenset[str],
+        stop: Event,
+    ) -> Iterator[AnswerEvent]:
+        verdict = self.guard.check(question, "question")
+        draft.add_findings(verdict.findings)
+        yield draft.stage("guard_question")
+        if verdict.decision is Decision.BLOCK:
+            yield from draft.blocked(notice(verdict, "question"), verdict)
+            return
+        query = self_contained(question, history)
+        passages = self.retriever.retrieve(query, groups)
+        draft.searched(query, passages)
+        yield draft.stage("retrieve")
+        reading = read(query, passages, self.guard, self._embedder)
+        draft.read(reading)
+        yield draft.stage("guard_passages")
+        if reading.failed is not None:
+            yield from draft.blocked(notice(reading.failed, "answer"), reading.failed)
+            return
+        if not reading.units or reading.best < self.config.grounding.answerable:
+            yield from draft.abstained("no passage comes near the question")
+            return
+        packed = self._pack(question, history, passages, reading)
+        draft.packed(packed)
+        yield draft.stage("budget")
+        yield from self._speak(draft, packed, stop)
+
+    def _pack(
+        self,
+        question: str,
+        history: Sequence[Message],
+        passages: Sequence[Passage],
+        reading: Reading,
+    ) -> Packed:
+        engine, prompt = self.config.engine, self.config.prompt
+        limit = self.engine.window - min(engine.max_tokens, self.engine.window // 2)
+        budget = Budget(prompt.tokens, limit, prompt.history_share)
+        packed = pack(
+            question, history, passages, reading.units, budget, self.engine.count_tokens
+        )
+        return replace(packed, dropped=(*reading.dropped, *packed.dropped))
+
+    def _speak(self, draft: Draft, packed: Packed, stop: Event) -> Iterator[AnswerEvent]:
+        """Generate under the guard; each segment that leaves it is grounded, then shown or not."""
+        guard = StreamGuard(self._check_answer)
+        with closing(self.engine.stream(packed.messages, self._decoding(), stop)) as tokens:
+            for token in tokens:
+                draft.token(token)
+                for released in guard.feed(token.text):
+                    yield from draft.release(released)
+                if guard.blocked or draft.decided:
+                    break
+        draft.generated()
+        if stop.is_set():
+            yield from draft.cancelled()
+            return
+        if not guard.blocked and not draft.decided:
+            for released in guard.finish():
+                yield from draft.release(released)
+        yield from draft.finish()
+
+    def _check_answer(self, segment: str, context: str) -> Verdict:
+        return self.guard.check(segment, "answer", context)
+
+    def _decoding(self) -> Decoding:
+        engine = self.config.engine
+        return Decoding(
+            max_tokens=engine.max_tokens,
+            temperature=engine.temperature,
+            top_k=engine.top_k,
+            top_p=engine.top_p,
+            repetition_penalty=engine.repetition_penalty,
+            seed=engine.seed,
+        )
+

@@ -1,0 +1,159 @@
+"""Passages to the sentences that the model may read: guarded, masked, valued.
+
+A sentence that carries an instruction or harmful content is left out whole; personal data in a
+sentence is masked before the model sees it, so that it has nothing to leak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ingest.sentences import split_sentences
+from ingest.types import Embedder
+from rag.claims import content_words
+from rag.prompt import Unit, smooth
+from rag.safety.guard import Guard
+from rag.safety.policy import PERSONAL
+from rag.safety.redact import Mask, masks, redact
+from rag.types import Dropped, Finding, Passage, Verdict
+
+# How a sentence's worth is put together: meaning, shared words, and its passage's own rank.
+MEANING, WORDS, RANK = 0.7, 0.3, 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What may be read of the passages. `masks` are document spans hidden in each passage.
+
+    `failed` is the first verdict of a filter that did not run, if any: then nothing is read.
+    """
+
+    units: tuple[Unit, ...]
+    findings: tuple[Finding, ...]
+    masks: tuple[tuple[Mask, ...], ...]
+    dropped: tuple[Dropped, ...]
+    best: float
+    failed: Verdict | None = None
+
+
+def read(question: str, passages: Sequence[Passage], guard: Guard, embedder: Embedder) -> Reading:
+    """Guard the passages, cut them into sentences, and value each for the question."""
+    verdicts = guard.check_all([passage.text for passage in passages], "passage")
+    failed = next((verdict for verdict in verdicts if verdict.status == "error"), None)
+    if failed is not None:
+        return Reading((), (), tuple(() for _ in passages), (), 0.0, failed)
+    pieces: list[Unit] = []
+    dropped: list[Dropped] = []
+    hidden: list[tuple[Mask, ...]] = []
+    for index, (passage, verdict) in enumerate(zip(passages, verdicts, strict=True)):
+        kept, lost, spans = _sentences(index, passage, verdict)
+        pieces += kept
+        hidden.append(spans)
+        if lost:
+            what = f"{lost} sentence(s) of passage {index + 1} ({passage.title})"
+            dropped.append(Dropped(what, 0, "instructions or harmful content in a document"))
+    units, best = _valued(question, passages, pieces, embedder)
+    findings = tuple(
+        _located(finding, passage)
+        for passage, verdict in zip(passages, verdicts, strict=True)
+        for finding in verdict.findings
+    )
+    return Reading(units, findings, tuple(hidden), tuple(dropped), best)
+
+
+def quotable(start: int, end: int, hidden: Sequence[Mask]) -> list[tuple[int, int]]:
+    """The parts of document span `start:end` that hold nothing hidden, in order. Pure."""
+    parts = []
+    position = start
+    for mask in sorted(hidden, key=lambda mask: mask.start):
+        if mask.end <= position or mask.start >= end:
+            continue
+        parts.append((position, mask.start))
+        position = mask.end
+    parts.append((position, end))
+    return [(a, b) for a, b in parts if a < b]
+
+
+def _sentences(
+    index: int, passage: Passage, verdict: Verdict
+) -> tuple[list[Unit], int, tuple[Mask, ...]]:
+    """Readable sentences of one passage, how many were left out, and its hidden document spans."""
+    acted = [finding for finding in verdict.findings if finding.action != "keep"]
+    personal = [finding for finding in acted if finding.label in PERSONAL]
+    barred = [finding for finding in acted if finding.label not in PERSONAL]
+    spans = masks(passage.text, personal)
+    units, lost = [], 0
+    for start, end in split_sentences(passage.text):
+        if any(finding.start < end and finding.end > start for finding in barred):
+            lost += 1
+            continue
+        text = redact(passage.text[start:end], _within(spans, start, end))
+        units.append(Unit(index, passage.start + start, passage.start + end, text, 0.0))
+    hidden = [*spans, *masks(passage.text, barred)]
+    return units, lost, tuple(_shift(mask, passage.start) for mask in hidden)
+
+
+def _within(spans: Sequence[Mask], start: int, end: int) -> list[Mask]:
+    return [
+        Mask(max(m.start, start) - start, min(m.end, end) - start, m.label, m.weight)
+        for m in spans
+        if m.start < end and m.end > start
+    ]
+
+
+def _shift(mask: Mask, by: int) -> Mask:
+    return Mask(mask.start + by, mask.end + by, mask.label, mask.weight)
+
+
+def _located(finding: Finding, passage: Passage) -> Finding:
+    """The finding with its span in the document instead of in the passage."""
+    return replace(finding, start=finding.start + passage.start, end=finding.end + passage.start)
+
+
+def _valued(
+    question: str, passages: Sequence[Passage], pieces: Sequence[Unit], embedder: Embedder
+) -> tuple[tuple[Unit, ...], float]:
+    """The units with their values, and the best plain value (before neighbours share in it)."""
+    if not pieces:
+        return (), 0.0
+    texts = [_in_context(unit, passages[unit.passage]) for unit in pieces]
+    vectors = embedder.embed([question, *texts])
+    near = vectors[1:] @ vectors[0]
+    wanted = content_words(question)
+    plain = [
+        MEANING * float(near[i]) + WORDS * _share(wanted, texts[i]) for i in range(len(pieces))
+    ]
+    ranked = [plain[i] + RANK * passages[unit.passage].score for i, unit in enumerate(pieces)]
+    values: list[float] = []
+    for index in range(len(passages)):
+        mine = [i for i, unit in enumerate(pieces) if unit.passage == index]
+        values += _with_headers(smooth([ranked[i] for i in mine]), [pieces[i].text for i in mine])
+    units = tuple(
+        replace(unit, value=value)
+        for unit, value in zip(pieces, values, strict=True)
+    )
+    return units, max(plain)
+
+
+def _with_headers(values: Sequence[float], texts: Sequence[str]) -> list[float]:
+    """A table's first row is worth as much as its best row: without it the others mean nothing."""
+    result = list(values)
+    first: int | None = None
+    for index, text in enumerate(texts):
+        if text.count("|") < 2 and " | " not in text:
+            first = None
+        elif first is None:
+            first = index
+        else:
+            result[first] = max(result[first], values[index])
+    return result
+
+
+def _in_context(unit: Unit, passage: Passage) -> str:
+    place = passage.headings[-1] if passage.headings else passage.title
+    return f"{place}: {unit.text}" if place else unit.text
+
+
+def _share(wanted: frozenset[str], text: str) -> float:
+    return len(wanted & content_words(text)) / len(wanted) if wanted else 0.0

@@ -1,0 +1,156 @@
+"""Question to passages: dense and lexical search, fused by normalised scores, groups inside both.
+
+`fuse` and `query_terms` are pure. `Retriever` is a langchain-core `BaseRetriever` through
+`rag.interop`; here nothing of langchain is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from ingest.types import Embedder, Hit, StoredChunk, Vectors
+from rag.config import RetrieveConfig
+from rag.types import Passage
+from rag.words import STOP_WORDS, WORD
+
+class Index(Protocol):
+    """The part of a knowledge base that retrieval needs."""
+
+    def dense(self, vector: Vectors, k: int, groups: frozenset[str]) -> list[Hit]: ...
+
+    def lexical(
+        self,
+        terms: Sequence[str],
+        k: int,
+        groups: frozenset[str],
+        rows: Sequence[int] | None = None,
+    ) -> list[Hit]: ...
+
+    def similarity(self, vector: Vectors, rows: Sequence[int]) -> list[float]: ...
+
+    def chunks(self, rows: Sequence[int]) -> list[StoredChunk]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A row with its parts and its fused score in [0, 1]."""
+
+    row: int
+    score: float
+    dense: float
+    lexical: float
+
+
+def query_terms(question: str, limit: int) -> list[str]:
+    """Distinct words and codes of a question for the lexical index, at most `limit`.
+
+    Codes ("E-42", "v1.2") stay whole. Of a long question the rarest-looking terms are kept: those
+    with digits or capitals first, then the longer ones, in the order of the question.
+    """
+    words = list(dict.fromkeys(WORD.findall(question)))
+    terms = [word for word in words if word.lower() not in STOP_WORDS] or words
+    unique = list({term.lower(): term for term in reversed(terms)}.values())[::-1]
+    if len(unique) > limit:
+        keep = set(sorted(unique, key=_looks_rare, reverse=True)[:limit])
+        unique = [term for term in unique if term in keep]
+    return unique
+
+
+def _looks_rare(term: str) -> tuple[bool, bool, int]:
+    return any(c.isdigit() for c in term), any(c.isupper() for c in term), len(term)
+
+
+def fuse(
+    dense: Mapping[int, float], lexical: Mapping[int, float], dense_weight: float
+) -> list[Scored]:
+    """Weighted sum of min-max normalised scores over the rows of both, best first.
+
+    Both mappings hold every candidate. (Bruch et al., "An Analysis of Fusion Functions for Hybrid
+    Retrieval", ACM TOIS 2023: convex combination beats reciprocal rank fusion.) A lexical score of
+    0 means that no term matched, so 0 is its floor.
+    """
+    rows = sorted(dense)
+    if not rows:
+        return []
+    near = _min_max(np.array([dense[row] for row in rows]))
+    words = np.array([lexical.get(row, 0.0) for row in rows])
+    peak = words.max()
+    words = words / peak if peak > 0 else words
+    if peak <= 0:
+        dense_weight = 1.0
+    fused = dense_weight * near + (1 - dense_weight) * words
+    order = sorted(range(len(rows)), key=lambda i: (-fused[i], rows[i]))
+    return [
+        Scored(rows[i], float(fused[i]), dense[rows[i]], lexical.get(rows[i], 0.0)) for i in order
+    ]
+
+
+def _min_max(scores: Vectors) -> Vectors:
+    low, high = scores.min(), scores.max()
+    scaled: Vectors = (scores - low) / (high - low) if high > low else np.ones_like(scores)
+    return scaled
+
+
+class Retriever:
+    """Finds the passages for a question that its asker may see."""
+
+    def __init__(self, index: Index, embedder: Embedder, config: RetrieveConfig) -> None:
+        self._index = index
+        self._embedder = embedder
+        self._config = config
+
+    def retrieve(
+        self, question: str, groups: frozenset[str] = frozenset(), top: int | None = None
+    ) -> list[Passage]:
+        """At most `top` passages, best first. Documents outside `groups` are never candidates."""
+        top = self._config.top if top is None else top
+        wanted = max(top, self._config.candidates)
+        vector = self._embedder.embed([question])[0]
+        near = {hit.row: hit.score for hit in self._index.dense(vector, wanted, groups)}
+        terms = query_terms(question, self._config.max_terms)
+        words = {hit.row: hit.score for hit in self._index.lexical(terms, wanted, groups)}
+        self._complete(vector, terms, groups, near, words)
+        best = fuse(near, words, self._config.dense_weight)[:top]
+        chunks = self._index.chunks([scored.row for scored in best])
+        return [
+            _passage(rank, scored, chunk)
+            for rank, (scored, chunk) in enumerate(zip(best, chunks, strict=True), start=1)
+        ]
+
+    def _complete(
+        self,
+        vector: Vectors,
+        terms: list[str],
+        groups: frozenset[str],
+        near: dict[int, float],
+        words: dict[int, float],
+    ) -> None:
+        """Score what only one search found by the other too: absent is not the same as zero."""
+        unseen = [row for row in words if row not in near]
+        near.update(zip(unseen, self._index.similarity(vector, unseen), strict=True))
+        missing = [row for row in near if row not in words]
+        if terms and missing:
+            found = self._index.lexical(terms, len(missing), groups, rows=missing)
+            words.update({hit.row: hit.score for hit in found})
+
+
+def _passage(rank: int, scored: Scored, chunk: StoredChunk) -> Passage:
+    return Passage(
+        rank=rank,
+        score=round(scored.score, 6),
+        dense=round(scored.dense, 6),
+        lexical=round(scored.lexical, 6),
+        document=chunk.document,
+        path=chunk.path,
+        title=chunk.title,
+        headings=chunk.headings,
+        page=chunk.page,
+        start=chunk.start,
+        end=chunk.end,
+        text=chunk.text,
+        groups=chunk.groups,
+    )

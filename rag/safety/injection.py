@@ -1,0 +1,68 @@
+"""Prompt injection: rules for attacks that have a form, a linear head for those that have none.
+
+The head was trained by `evals.train.injection`; `weights/injection.md` is its card. Documents are
+read sentence by sentence, so that one planted sentence is found among a hundred honest ones and
+taken out alone. A rule that spans sentences marks all of them.
+"""
+
+from __future__ import annotations
+
+from rag.safety.heads import Embed, Heads
+from rag.safety.injection_rules import RULES
+from rag.safety.policy import INJECTION
+from rag.safety.units import Unit, sentences, windows
+from rag.types import Finding, Stage
+
+
+class InjectionFilter:
+    """Finds sentences that try to instruct the assistant. `heads` has one head per kind of text:
+
+    PROMPT_INJECTION for what a person typed, and PROMPT_INJECTION_DOCUMENT for sentences of
+    documents and answers, where a false alarm costs more.
+    """
+
+    name = "injection"
+
+    def __init__(self, heads: Heads, embed: Embed) -> None:
+        self._heads = heads
+        self._embed = embed
+
+    def find(self, text: str, stage: Stage) -> list[Finding]:
+        """Findings labelled PROMPT_INJECTION over whole sentences."""
+        units = sentences(text)
+        found = [_widened(finding, units) for finding in self._rules(text, stage)]
+        return found + self._learned(text, units, stage)
+
+    def score(self, text: str) -> float:
+        """How sure the filter is that a person's text is an attack, in [0, 1]; nothing skipped."""
+        ruled = [finding.score for finding in self._rules(text, "question")]
+        units = windows(text, sentences(text))
+        learned = self._heads.score([u.text for u in units], self._embed, gated=False)
+        return max([*ruled, *map(float, learned[:, 0]), 0.0])
+
+    def _rules(self, text: str, stage: Stage) -> list[Finding]:
+        return [
+            Finding(stage, INJECTION, start, end, rule.score, f"{self.name}:{rule.name}")
+            for rule in RULES
+            for start, end in rule.find(text)
+        ]
+
+    def _learned(self, text: str, units: list[Unit], stage: Stage) -> list[Finding]:
+        head = 0 if stage == "question" else 1
+        units = windows(text, units) if stage == "question" else units
+        if not units:
+            return []
+        scores = self._heads.score([unit.text for unit in units], self._embed)[:, head]
+        return [
+            Finding(stage, INJECTION, unit.start, unit.end, float(score), self.name)
+            for unit, score in zip(units, scores, strict=True)
+            if score >= self._heads.thresholds[head]
+        ]
+
+
+def _widened(finding: Finding, units: list[Unit]) -> Finding:
+    """The finding stretched to the sentences it touches."""
+    touched = [u for u in units if u.start < finding.end and finding.start < u.end]
+    start = min([finding.start, *(u.start for u in touched)])
+    end = max([finding.end, *(u.end for u in touched)])
+    return Finding(finding.stage, finding.label, start, end, finding.score, finding.source)

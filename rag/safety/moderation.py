@@ -1,0 +1,56 @@
+"""Moderation: linear heads over each sentence, for the eight categories of OpenAI's taxonomy.
+
+The heads were trained by `evals.train.moderation`; `weights/moderation.md` is their card. A text is
+read sentence by sentence, and in a question also as a whole in overlapping windows, since harm may
+lie in how sentences follow each other. The highest score counts and nothing is cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rag.safety.heads import Embed, Heads
+from rag.safety.units import Unit, sentences, windows
+from rag.types import Finding, Stage
+
+
+class ModerationFilter:
+    """Finds harmful sentences. `embed` gives unit vectors of shape (n, dimension)."""
+
+    name = "moderation"
+
+    def __init__(self, heads: Heads, embed: Embed) -> None:
+        self._heads = heads
+        self._embed = embed
+
+    def find(self, text: str, stage: Stage) -> list[Finding]:
+        """One finding for every sentence (in a question: or window) and category over threshold."""
+        units = sentences(text)
+        if stage == "question":
+            units = windows(text, units)
+        return self._flag(units, stage)
+
+    def scores(self, text: str) -> Mapping[str, float]:
+        """The highest probability of every category over the text's windows, nothing skipped."""
+        units = windows(text, sentences(text))
+        if not units:
+            return dict.fromkeys(self._heads.labels, 0.0)
+        best = self._heads.score([u.text for u in units], self._embed, gated=False).max(axis=0)
+        return {label: float(p) for label, p in zip(self._heads.labels, best, strict=True)}
+
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """The probability from which each category counts as found."""
+        values = map(float, self._heads.thresholds)
+        return dict(zip(self._heads.labels, values, strict=True))
+
+    def _flag(self, units: list[Unit], stage: Stage) -> list[Finding]:
+        if not units:
+            return []
+        scores = self._heads.score([unit.text for unit in units], self._embed)
+        return [
+            Finding(stage, label, unit.start, unit.end, float(row[i]), self.name)
+            for unit, row in zip(units, scores, strict=True)
+            for i, label in enumerate(self._heads.labels)
+            if row[i] >= self._heads.thresholds[i]
+        ]

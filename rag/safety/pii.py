@@ -1,0 +1,125 @@
+"""Personal data: rows of patterns, phone plans, Presidio's checked recognizers, and spaCy's names.
+
+Presidio's recognizers are called one by one, without its AnalyzerEngine: its e-mail recognizer
+asks the network for domain lists, its patterns that run out of time count as "nothing found", and
+its unvalidated country recognizers take part codes for licences. Those kept here carry a checksum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from presidio_analyzer import EntityRecognizer
+from presidio_analyzer.predefined_recognizers import CryptoRecognizer, IbanRecognizer
+
+from rag.errors import FilterError
+from rag.safety.addresses import ADDRESSES
+from rag.safety.phones import find_phones
+from rag.safety.policy import STAGES
+from rag.safety.recognizers import ROWS, Row
+from rag.types import Finding, Stage
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.tokens import Span
+
+_NER = {
+    "PERSON": "PERSON",
+    "GPE": "LOCATION",
+    "LOC": "LOCATION",
+    "FAC": "LOCATION",
+    "ORG": "ORGANIZATION",
+    "NORP": "NRP",
+    "DATE": "DATE_TIME",
+    "TIME": "DATE_TIME",
+}
+_NER_SCORE = 0.85
+_MAX_NER = 100_000
+# A longer, better founded reading of the same characters takes their place.
+_WEAK = frozenset({"BANK_ACCOUNT", "NATIONAL_ID", "HEALTH_ID", "DRIVER_LICENSE", "PHONE_NUMBER"})
+
+
+class PiiFilter:
+    """Finds personal data. Names come from `ner`, in the stages of `ner_stages` only."""
+
+    name = "pii"
+
+    def __init__(
+        self,
+        ner: Language | None,
+        ner_stages: Iterable[Stage] = STAGES,
+        rows: Sequence[Row] = ROWS + ADDRESSES,
+    ) -> None:
+        self._ner = ner
+        self._ner_stages = frozenset(ner_stages) if ner is not None else frozenset()
+        self._rows = tuple(rows)
+        self._recognizers: tuple[EntityRecognizer, ...] = (IbanRecognizer(), CryptoRecognizer())
+
+    def find(self, text: str, stage: Stage) -> list[Finding]:
+        """Findings in `text`, the better founded of two readings of the same characters."""
+        found = [Finding(stage, label, s, e, p, self.name) for label, s, e, p in self._read(text)]
+        strong = _without_shadowed(found)
+        if self._ner is None or stage not in self._ner_stages:
+            return strong
+        return strong + [f for f in self._names(text, stage) if not _inside_any(f, strong)]
+
+    def _read(self, text: str) -> Iterator[tuple[str, int, int, float]]:
+        for row in self._rows:
+            for start, end, score in row.find(text):
+                yield row.label, start, end, score
+        for start, end, score in find_phones(text):
+            yield "PHONE_NUMBER", start, end, score
+        for recognizer in self._recognizers:
+            for result in recognizer.analyze(text, recognizer.supported_entities, None):
+                yield result.entity_type, result.start, result.end, float(result.score)
+
+    def _names(self, text: str, stage: Stage) -> Iterator[Finding]:
+        if self._ner is None or not text.strip():
+            return
+        for entity in self._ner(text).ents:
+            label = _NER.get(entity.label_)
+            if label is not None and _plausible(entity, label):
+                start, end = entity.start_char, entity.end_char
+                yield Finding(stage, label, start, end, _NER_SCORE, "pii:ner")
+
+
+def load_ner(path: Path) -> Language:
+    """The spaCy pipeline at `path`, tok2vec and ner only. Raises FilterError if it cannot load."""
+    import spacy
+
+    if not path.is_dir():
+        raise FilterError("pii", f"no spaCy model at {path}")
+    try:
+        ner = spacy.load(path, exclude=["tagger", "parser", "attribute_ruler", "lemmatizer"])
+    except Exception as error:
+        problem = f"the spaCy model at {path} does not load ({type(error).__name__})"
+        raise FilterError("pii", problem) from error
+    ner.max_length = _MAX_NER
+    return ner
+
+
+def _plausible(entity: Span, label: str) -> bool:
+    """Drops what a small model is known to get wrong: codes, markup and blanks as names."""
+    text = entity.text
+    if not any(c.isalpha() for c in text) and label != "DATE_TIME":
+        return False
+    return label not in ("PERSON", "NRP") or not any(c in text for c in "0123456789_=/\\|<>{}`#")
+
+
+def _without_shadowed(found: Sequence[Finding]) -> list[Finding]:
+    """Drops a weak reading that lies inside, or equals, a better scored one."""
+    return [f for f in found if not (f.label in _WEAK and any(_shadows(o, f) for o in found))]
+
+
+def _shadows(other: Finding, finding: Finding) -> bool:
+    if other is finding or other.score < finding.score or other.label in ("URL", "AGE"):
+        return False
+    covers = other.start <= finding.start and finding.end <= other.end
+    same = (other.start, other.end, other.score) == (finding.start, finding.end, finding.score)
+    return covers and not (same and other.label >= finding.label)
+
+
+def _inside_any(finding: Finding, others: Sequence[Finding]) -> bool:
+    return any(o.start <= finding.start and finding.end <= o.end for o in others)

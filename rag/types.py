@@ -1,0 +1,231 @@
+"""The currency of answering: passages, findings, verdicts, sentences, answers. A leaf.
+
+All offsets are character offsets, end exclusive. Findings never hold the text they are about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from threading import Event
+from typing import Literal, Protocol
+
+Stage = Literal["question", "passage", "answer"]
+Action = Literal["keep", "redact", "block"]
+FilterStatus = Literal["ok", "error", "skipped"]
+AnswerStatus = Literal["answered", "abstained", "blocked"]
+Role = Literal["system", "user", "assistant"]
+
+
+class Decision(StrEnum):
+    """What may happen to a text: shown as it is, shown without its redacted spans, or not shown."""
+
+    ALLOW = "ALLOW"
+    REDACT = "REDACT"
+    BLOCK = "BLOCK"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A span of a text that a filter reports. `action` is what the policy made of it."""
+
+    stage: Stage
+    label: str
+    start: int
+    end: int
+    score: float
+    source: str
+    action: Action = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The guard's decision about one text. `text` is what may be shown ("" when blocked)."""
+
+    decision: Decision
+    text: str
+    findings: tuple[Finding, ...] = ()
+    status: FilterStatus = "ok"
+    cause: str | None = None
+
+
+class Filter(Protocol):
+    """Finds spans in a text. Raising, or taking too long, blocks the text."""
+
+    @property
+    def name(self) -> str: ...
+
+    def find(self, text: str, stage: Stage) -> Sequence[Finding]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """One segment that has left the stream guard: raw characters `start:end` of the answer.
+
+    `text` is what may be shown. A blocked segment has text "" and is the last one.
+    """
+
+    index: int
+    start: int
+    end: int
+    text: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How the next token is chosen. temperature 0 is greedy; `max_tokens` bounds the answer."""
+
+    max_tokens: int = 256
+    temperature: float = 0.0
+    top_k: int = 40
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A generated token: its text (may be "" inside a character) and natural-log probability."""
+
+    text: str
+    id: int
+    logprob: float
+
+
+class Engine(Protocol):
+    """A causal LM that serves chat messages. Counts are exact: its own tokenizer and template."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def window(self) -> int: ...
+
+    def count_tokens(self, messages: Sequence[Message]) -> int: ...
+
+    def stream(
+        self, messages: Sequence[Message], decoding: Decoding, cancel: Event
+    ) -> Generator[Token, None, None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk as retrieved. `text` equals the document's characters `start:end`.
+
+    `score` is the fused score in [0, 1]; `dense` is a cosine, `lexical` a BM25 score.
+    """
+
+    rank: int
+    score: float
+    dense: float
+    lexical: float
+    document: str
+    path: str
+    title: str
+    headings: tuple[str, ...]
+    page: int | None
+    start: int
+    end: int
+    text: str
+    groups: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Evidence for a sentence: `quote` equals the document's characters `start:end`."""
+
+    document: str
+    path: str
+    page: int | None
+    start: int
+    end: int
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One shown segment with its support in [0, 1] and the characters that support it.
+
+    `support` is None where a segment claims nothing (a greeting, a heading, a notice).
+    """
+
+    text: str
+    support: float | None
+    citations: tuple[Citation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Something that was left out of the prompt, its size and why."""
+
+    what: str
+    tokens: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUse:
+    """Exact token counts of one answer, by the serving model's tokenizer and template."""
+
+    prompt: int
+    completion: int
+    window: int
+    dropped: tuple[Dropped, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """Which model answered."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The whole outcome of one question. `text` is exactly what was shown."""
+
+    status: AnswerStatus
+    text: str
+    sentences: tuple[Sentence, ...]
+    passages: tuple[Passage, ...]
+    findings: tuple[Finding, ...]
+    tokens: TokenUse
+    timings_ms: Mapping[str, float]
+    model: ModelRef
+    trace: str
+    cause: str | None = None
+    withheld: int = 0
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StageDone:
+    """A stage of the pipeline has finished, `ms` after the question came."""
+
+    stage: str
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A sentence that the reader may see now. What was shown is never taken back."""
+
+    sentence: Sentence
+
+
+AnswerEvent = StageDone | Shown | Answer

@@ -1,0 +1,88 @@
+"""`surefoot ask` and `surefoot search`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ui.options import GroupOption, JsonOption, KbOption, ModelOption
+
+QuestionArgument = Annotated[str, typer.Argument(help="The question, in quotes.")]
+
+
+def ask(
+    question: QuestionArgument,
+    kb: KbOption,
+    group: GroupOption = None,
+    model: ModelOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Answer one question from the documents, sentence by sentence, each with its source.
+
+    Examples:
+
+      surefoot ask "How many days of leave do I have?" --kb ~/kb
+
+      surefoot ask "Who approves travel?" --kb ~/kb --group hr --json
+    """
+    from rag.pipeline import Assistant
+    from ui.console import emit_json
+    from ui.view import answer_json
+
+    _not_empty(question)
+    assistant = Assistant.open(kb, model)
+    groups = frozenset(group or ())
+    if json:
+        emit_json(answer_json(assistant.answer(question, groups=groups)))
+        return
+    from ui.printing import print_answer
+
+    print_answer(assistant.stream(question, groups=groups))
+
+
+def search(
+    question: QuestionArgument,
+    kb: KbOption,
+    top: Annotated[int, typer.Option(min=1, max=1000, help="How many passages.")] = 10,
+    group: GroupOption = None,
+    explain: Annotated[bool, typer.Option(help="Show the scores by part.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Find passages; no language model is asked.
+
+    Examples:
+
+      surefoot search "error E-42" --kb ~/kb --top 5 --explain
+    """
+    from rag.assemble import open_embedder, open_retriever
+    from rag.config import load
+    from ui.console import emit_json
+    from ui.view import passage_json
+
+    _not_empty(question)
+    retriever = open_retriever(kb, load(), open_embedder())
+    passages = retriever.retrieve(question, frozenset(group or ()), top)
+    if json:
+        emit_json({"passages": [passage_json(passage) for passage in passages]})
+        return
+    for passage in passages:
+        _print_passage(passage, explain)
+    if not passages:
+        typer.echo("Nothing found.")
+
+
+def _not_empty(question: str) -> None:
+    if not question.strip():
+        raise typer.BadParameter("the question is empty")
+
+
+def _print_passage(passage: Any, explain: bool) -> None:
+    from ui.console import OUT
+    from ui.view import place, short
+
+    where = place(passage.title, passage.path, passage.page)
+    OUT.print(f"{passage.rank:>3}. [bold]{where}[/]  [dim]{passage.score:.3f}[/]")
+    if explain:
+        OUT.print(f"     [dim]dense {passage.dense:.3f}   lexical {passage.lexical:.2f}[/]")
+    OUT.print(f"     {short(passage.text, 220)}", markup=False)

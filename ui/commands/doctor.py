@@ -1,0 +1,138 @@
+"""`surefoot doctor`: what is installed, verified, missing, and what this machine can do."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ui.options import JsonOption
+
+SOMETHING_MISSING = 3
+NEEDED = (
+    "torch",
+    "transformers",
+    "sentence-transformers",
+    "faiss-cpu",
+    "langchain-core",
+    "presidio-analyzer",
+    "spacy",
+    "streamlit",
+)
+ONE_OF = ("llama-cpp-python", "accelerate")
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "neon", "asimd")
+
+
+def doctor(json: JsonOption = False) -> None:
+    """Check this installation; exit 3 if something that is needed is missing.
+
+    Examples:
+
+      surefoot doctor
+    """
+    from rag.models import catalogue, home, state
+
+    packages = {name: _version(name) for name in (*NEEDED, *ONE_OF)}
+    models = {model.name: state(model) for model in catalogue().values()}
+    defaults = [model.name for model in catalogue().values() if model.default]
+    missing = [f"package {name}" for name in NEEDED if packages[name] is None]
+    missing += [f"model {name}: {models[name]}" for name in defaults if models[name] != "ready"]
+    if packages["llama-cpp-python"] is None:
+        missing.append("package llama-cpp-python (the CPU engine)")
+    report = {
+        "python": platform.python_version(),
+        "machine": _machine(home()),
+        "packages": packages,
+        "models": models,
+        "home": str(home()),
+        "engine": _engine(packages),
+        "missing": missing,
+    }
+    if json:
+        from ui.console import emit_json
+
+        emit_json(report)
+    else:
+        _print(report)
+    if missing:
+        raise typer.Exit(SOMETHING_MISSING)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _machine(root: Path) -> dict[str, Any]:
+    from rag.engines.llamacpp import usable_cpus
+
+    place = root if root.exists() else Path.home()
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpus": usable_cpus(),
+        "memory_gb": _memory_gb(),
+        "disk_free_gb": round(shutil.disk_usage(place).free / 1e9, 1),
+        "instructions": _instructions(),
+        "gpu": _gpu(),
+    }
+
+
+def _memory_gb() -> float | None:
+    if sys.platform == "win32" or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return None
+    return round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1)
+
+
+def _instructions() -> list[str]:
+    try:
+        words = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    except OSError:
+        return []
+    return [flag for flag in FLAGS if flag in words]
+
+
+def _gpu() -> str | None:
+    """The card's name, asked of the driver's own tool: torch takes seconds to load."""
+    import subprocess
+
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    command = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    return done.stdout.strip().splitlines()[0] if done.returncode == 0 and done.stdout else None
+
+
+def _engine(packages: dict[str, str | None]) -> str:
+    if packages["llama-cpp-python"]:
+        return "llama.cpp for GGUF models on the CPU; transformers for models named by hub or folder"
+    return "transformers only; pip install 'surefoot[cpu]' for the CPU engine"
+
+
+def _print(report: dict[str, Any]) -> None:
+    machine = report["machine"]
+    typer.echo(f"python     {report['python']} on {machine['system']}")
+    typer.echo(
+        f"machine    {machine['cpus']} CPUs ({', '.join(machine['instructions']) or 'unknown'}), "
+        f"{machine['memory_gb']} GB memory, {machine['disk_free_gb']} GB disk free, "
+        f"GPU: {machine['gpu'] or 'none'}"
+    )
+    typer.echo(f"cache      {report['home']}")
+    typer.echo(f"engine     {report['engine']}")
+    for name, found in report["packages"].items():
+        typer.echo(f"package    {name:<24} {found or 'not installed'}")
+    for name, found in report["models"].items():
+        typer.echo(f"model      {name:<24} {found}")
+    if report["missing"]:
+        typer.echo("Missing: " + "; ".join(report["missing"]))
+        typer.echo("Mend with: surefoot models pull")
+    else:
+        typer.echo("All that is needed is here.")

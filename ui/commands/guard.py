@@ -1,0 +1,103 @@
+"""`surefoot guard`: standard input through the filters, as the pipeline would."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from rag.errors import SurefootError
+from ui.options import JsonOption
+
+MAX_BYTES = 16 << 20
+
+
+class StageName(StrEnum):
+    question = "question"
+    passage = "passage"
+    answer = "answer"
+
+
+def guard(
+    stage: Annotated[StageName, typer.Option(help="What kind of text it is.")] = StageName.answer,
+    json: JsonOption = False,
+) -> None:
+    """Filter standard input: personal data is masked, harmful content and injections blocked.
+
+    Examples:
+
+      surefoot guard < reply.txt
+
+      echo "Call me on +44 131 496 0131" | surefoot guard --json
+    """
+    from rag.assemble import open_embedder, open_guard
+    from rag.config import load
+    from ui.console import emit_json
+
+    text = _read_input()
+    filters = open_guard(load(), open_embedder())
+    result = _filtered(filters, text, stage.value)
+    if json:
+        emit_json(result)
+        return
+    typer.echo(result["text"], nl=not result["text"].endswith("\n"))
+    labels = ", ".join(sorted({f["label"] for f in result["findings"] if f["action"] != "keep"}))
+    typer.echo(f"{result['verdict']}{': ' + labels if labels else ''}", err=True)
+    if result["cause"] and result["verdict"] == "BLOCK":
+        typer.echo(result["cause"], err=True)
+
+
+def _read_input() -> str:
+    data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise SurefootError(f"standard input is over {MAX_BYTES >> 20} MiB")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SurefootError(f"standard input is not UTF-8 text (byte {error.start})") from error
+
+
+def _filtered(filters: Any, text: str, stage: str) -> dict[str, Any]:
+    from dataclasses import replace
+
+    from rag.safety.notices import notice
+    from rag.safety.stream import filter_text
+    from rag.types import Decision
+
+    if stage != "answer":
+        verdicts = [(0, filters.check(text, stage))]
+        shown = verdicts[0][1].text
+    else:
+        released = filter_text(text, lambda part, context: filters.check(part, "answer", context))
+        verdicts = [(item.start, item.verdict) for item in released]
+        shown = "".join(item.text for item in released)
+    last = verdicts[-1][1] if verdicts else None
+    findings = [
+        replace(finding, start=finding.start + offset, end=finding.end + offset)
+        for offset, verdict in verdicts
+        for finding in verdict.findings
+    ]
+    worst = _worst([verdict.decision for _, verdict in verdicts])
+    return {
+        "verdict": worst,
+        "text": shown,
+        "findings": [_finding(finding) for finding in findings],
+        "status": last.status if last else "ok",
+        "cause": last.cause if last else None,
+        "notice": notice(last, stage) if last and worst == Decision.BLOCK else None,
+    }
+
+
+def _worst(decisions: list[Any]) -> str:
+    for level in ("BLOCK", "REDACT"):
+        if level in decisions:
+            return level
+    return "ALLOW"
+
+
+def _finding(finding: Any) -> dict[str, Any]:
+    from ui.view import finding_json
+
+    return finding_json(finding)

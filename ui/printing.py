@@ -1,0 +1,71 @@
+"""An answer as it streams, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.markup import escape
+
+from rag.types import Answer, AnswerEvent, Sentence, Shown
+from ui.console import OUT
+from ui.view import Numbering, short, source_name, support_mark
+
+QUOTE_WIDTH = 160
+
+
+def print_answer(events: Iterable[AnswerEvent]) -> Answer:
+    """Print sentences as they come, then sources, support and timings. Returns the answer."""
+    numbering = Numbering()
+    answer: Answer | None = None
+    for event in events:
+        if isinstance(event, Shown):
+            _print_sentence(event.sentence, numbering)
+        elif isinstance(event, Answer):
+            answer = event
+    assert answer is not None
+    OUT.print()
+    _print_sources(answer, numbering)
+    _print_facts(answer)
+    return answer
+
+
+def _print_sentence(sentence: Sentence, numbering: Numbering) -> None:
+    marks = "".join(f"[{number}]" for number in numbering.numbers(sentence.citations))
+    body, tail = sentence.text.rstrip(), sentence.text[len(sentence.text.rstrip()) :]
+    OUT.print(escape(body), end="")
+    if marks:
+        OUT.print(f" [cyan]{escape(marks)}[/]", end="")
+    if sentence.support is not None and sentence.support < 0.5:
+        OUT.print(f" [yellow]({support_mark(sentence.support)})[/]", end="")
+    OUT.print(tail or " ", end="", markup=False)
+
+
+def _print_sources(answer: Answer, numbering: Numbering) -> None:
+    support = {
+        (citation.document, citation.start): sentence.support
+        for sentence in answer.sentences
+        for citation in sentence.citations
+    }
+    for number, citation in enumerate(numbering.citations, start=1):
+        score = support.get((citation.document, citation.start)) or 0.0
+        name = escape(source_name(answer.passages, citation))
+        OUT.print(f"  [cyan]{escape(f'[{number}]')}[/] {name}  [dim]support {score:.2f}[/]")
+        OUT.print(f"      [dim]“{escape(short(citation.quote, QUOTE_WIDTH))}”[/]")
+
+
+def _print_facts(answer: Answer) -> None:
+    acted = sorted({f.label for f in answer.findings if f.action != "keep"})
+    facts = [answer.status]
+    if answer.cause:
+        facts.append(answer.cause)
+    if answer.withheld:
+        facts.append(f"{answer.withheld} unsupported sentence(s) withheld")
+    if acted:
+        facts.append("withheld or masked: " + ", ".join(acted))
+    OUT.print(f"  [dim]{escape(' · '.join(facts))}[/]")
+    times = answer.timings_ms
+    shown = f"first shown {times['first_shown'] / 1000:.1f} s, " if "first_shown" in times else ""
+    OUT.print(
+        f"  [dim]{shown}total {times['total'] / 1000:.1f} s · {answer.tokens.prompt} prompt and "
+        f"{answer.tokens.completion} answer tokens · {escape(answer.model.name)}[/]"
+    )

@@ -1,0 +1,105 @@
+"""Results as JSON of the contract, and as lines for people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import PurePath
+from typing import Any
+
+from rag.types import Answer, Citation, Finding, Passage, Sentence
+
+Json = dict[str, Any]
+
+
+def passage_json(passage: Passage) -> Json:
+    """A passage as `search --json` prints it."""
+    return {
+        "rank": passage.rank,
+        "score": passage.score,
+        "document": passage.document,
+        "path": passage.path,
+        "title": passage.title,
+        "headings": list(passage.headings),
+        "page": passage.page,
+        "start": passage.start,
+        "end": passage.end,
+        "text": passage.text,
+        "parts": {"dense": passage.dense, "lexical": passage.lexical},
+    }
+
+
+def finding_json(finding: Finding) -> Json:
+    return asdict(finding)
+
+
+def sentence_json(sentence: Sentence) -> Json:
+    return {
+        "text": sentence.text.strip(),
+        "support": sentence.support,
+        "citations": [asdict(citation) for citation in sentence.citations],
+    }
+
+
+def answer_json(answer: Answer) -> Json:
+    """An answer as `ask --json` prints it."""
+    return {
+        "status": answer.status,
+        "answer": answer.text,
+        "cause": answer.cause,
+        "withheld": answer.withheld,
+        "sentences": [sentence_json(sentence) for sentence in answer.sentences],
+        "passages": [passage_json(passage) for passage in answer.passages],
+        "findings": [finding_json(finding) for finding in answer.findings],
+        "tokens": asdict(answer.tokens),
+        "timings_ms": dict(answer.timings_ms),
+        "model": asdict(answer.model),
+        "trace": answer.trace,
+    }
+
+
+class Numbering:
+    """Numbers citations in the order in which they are first shown; one place, one number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, int, int], int] = {}
+        self.citations: list[Citation] = []
+
+    def numbers(self, citations: Iterable[Citation]) -> list[int]:
+        found = []
+        for citation in citations:
+            key = (citation.document, citation.start, citation.end)
+            if key not in self._numbers:
+                self.citations.append(citation)
+                self._numbers[key] = len(self.citations)
+            found.append(self._numbers[key])
+        return found
+
+
+def source_name(passages: Sequence[Passage], citation: Citation) -> str:
+    """What a reader calls a citation's place: title, page, file."""
+    title = next((p.title for p in passages if p.document == citation.document), "")
+    return place(title, citation.path, citation.page)
+
+
+def place(title: str, path: str, page: int | None) -> str:
+    name = PurePath(path).name
+    parts = [title] if title else []
+    if page is not None:
+        parts.append(f"p. {page}")
+    return ", ".join(parts) + f" ({name})" if parts else name
+
+
+def support_mark(support: float | None) -> str:
+    """Support as a word for people."""
+    if support is None:
+        return ""
+    if support >= 0.75:
+        return "well supported"
+    return "supported" if support >= 0.5 else "weakly supported"
+
+
+def short(text: str, width: int) -> str:
+    """One line of at most `width` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1].rstrip() + "…"
