@@ -37,7 +37,9 @@ class RetrieveConfig:
 
     def __post_init__(self) -> None:
         _require(1 <= self.top <= 1000, "retrieve.top", "must be 1 to 1000")
-        _require(self.candidates >= self.top, "retrieve.candidates", "must be at least retrieve.top")
+        _require(
+            self.candidates >= self.top, "retrieve.candidates", "must be at least retrieve.top"
+        )
         _require(0.0 <= self.dense_weight <= 1.0, "retrieve.dense_weight", "must be 0 to 1")
         _require(self.max_terms >= 1, "retrieve.max_terms", "must be at least 1")
 

@@ -110,7 +110,9 @@ class Draft:
 
     def release(self, released: Released) -> Iterator[AnswerEvent]:
         """Show a segment that left the guard, or withhold it and count it."""
-        self.add_findings([_moved(finding, released.start) for finding in released.verdict.findings])
+        self.add_findings(
+            [_moved(finding, released.start) for finding in released.verdict.findings]
+        )
         if released.verdict.decision is Decision.BLOCK:
             self._blocked_by = released.verdict
             return
@@ -215,7 +217,9 @@ class Draft:
             withheld=self._withheld,
         )
         if trace is not None:
-            self._tracer.write(trace, answer, self._question, self._query, self._packed, self._tokens)
+            self._tracer.write(
+                trace, answer, self._question, self._query, self._packed, self._tokens
+            )
         return answer
 
     def _token_use(self) -> TokenUse:

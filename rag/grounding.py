@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 
-from ingest.types import Embedder
+from ingest.types import Embedder, Vectors
 from rag.claims import content_words, is_claim, names, negations, numbers
 
 FEATURES = (
@@ -85,7 +84,7 @@ class Grounder:
         self,
         segment: str,
         evidence: Sequence[Evidence],
-        similarity: np.ndarray[tuple[int], np.dtype[np.float32]],
+        similarity: Vectors,
         question: str,
     ) -> Support:
         units = [unit.text for unit in evidence]
@@ -104,9 +103,7 @@ def choose_evidence(
     """The unit that best carries the segment, and a second one if it adds words that matter."""
     words = content_words(segment)
     recalls = [_recall(words, content_words(unit)) for unit in units]
-    order = sorted(
-        range(len(units)), key=lambda i: (-(recalls[i] + similarity[i]), i)
-    )
+    order = sorted(range(len(units)), key=lambda i: (-(recalls[i] + similarity[i]), i))
     best = order[0]
     left = words - content_words(units[best])
     gains = [(_recall(left, content_words(units[i])), -rank, i) for rank, i in enumerate(order[1:])]

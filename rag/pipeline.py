@@ -140,9 +140,7 @@ class Assistant:
         engine, prompt = self.config.engine, self.config.prompt
         limit = self.engine.window - min(engine.max_tokens, self.engine.window // 2)
         budget = Budget(prompt.tokens, limit, prompt.history_share)
-        packed = pack(
-            question, history, passages, reading.units, budget, self.engine.count_tokens
-        )
+        packed = pack(question, history, passages, reading.units, budget, self.engine.count_tokens)
         return replace(packed, dropped=(*reading.dropped, *packed.dropped))
 
     def _speak(self, draft: Draft, packed: Packed, stop: Event) -> Iterator[AnswerEvent]:
@@ -177,4 +175,3 @@ class Assistant:
             repetition_penalty=engine.repetition_penalty,
             seed=engine.seed,
         )
-

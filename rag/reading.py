@@ -129,10 +129,7 @@ def _valued(
     for index in range(len(passages)):
         mine = [i for i, unit in enumerate(pieces) if unit.passage == index]
         values += _with_headers(smooth([ranked[i] for i in mine]), [pieces[i].text for i in mine])
-    units = tuple(
-        replace(unit, value=value)
-        for unit, value in zip(pieces, values, strict=True)
-    )
+    units = tuple(replace(unit, value=value) for unit, value in zip(pieces, values, strict=True))
     return units, max(plain)
 
 

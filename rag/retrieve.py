@@ -17,6 +17,7 @@ from rag.config import RetrieveConfig
 from rag.types import Passage
 from rag.words import STOP_WORDS, WORD
 
+
 class Index(Protocol):
     """The part of a knowledge base that retrieval needs."""
 

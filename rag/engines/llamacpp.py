@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from rag.engines.stops import StopScanner
-from rag.engines.template import jinja_render, render_pieces
+from rag.engines.template import CHATML, jinja_render, render_pieces
 from rag.engines.turns import Turns
 from rag.errors import EngineError
 from rag.types import Decoding, Message, Token
@@ -154,13 +154,6 @@ class LlamaCppEngine:
         setter = llama_cpp.llama_set_abort_callback
         setter(self._llama.ctx, callback, None)
         return callback
-
-
-# Used by models that carry no template of their own.
-CHATML = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
-    "{{ message['content'] }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
-)
 
 
 def usable_cpus() -> int:

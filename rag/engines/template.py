@@ -13,6 +13,12 @@ from typing import Any
 from rag.errors import EngineError
 from rag.types import Message
 
+# Used by models that carry no template of their own.
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{{ message['content'] }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+)
+
 Render = Callable[[Sequence[Mapping[str, str]]], str]
 
 

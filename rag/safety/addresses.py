@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from rag.safety import checks
 from rag.safety.recognizers import Row, row
 
-_WORD = r"(?:[^\W\d_a-z][\w'’.-]{0,24}|\d{1,3}(?:st|nd|rd|th)|de|la|del|di|da|van|von|der|des|du|le)"
+_WORD = (
+    r"(?:[^\W\d_a-z][\w'’.-]{0,24}|\d{1,3}(?:st|nd|rd|th)|de|la|del|di|da|van|von|der|des|du|le)"
+)
 _UNIT = r"(?:[,\s]{1,3}(?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Fl|Room|Rm|#)\.? ?#?\w{1,6}\b)?"
 _TOWN = r"(?:[,\s]{1,4}[^\W\d_a-z][\w'’.-]{1,24}(?:[ -][^\W\d_a-z][\w'’.-]{1,24}){0,3})"
 _CODE = (
@@ -34,16 +37,42 @@ ADDRESSES: tuple[Row, ...] = (
     row("STREET_ADDRESS", rf"{_HOUSE},? (?:{_WORD} ){{1,4}}{_SURE}(?!\w)\.?{_UNIT}{_TAIL}", 0.75),
     row(
         "STREET_ADDRESS",
-        rf"{_HOUSE},? (?:{_WORD} ){{1,4}}{_LIKELY}(?!\w)\.?{_UNIT}{_TAIL}",
+        rf"{_HOUSE} (?:{_WORD} ){{1,4}}{_LIKELY}(?!\w)\.?{_UNIT}{_TAIL}",
         0.75,
-        None,
+        checks.house_number,
         r"address\w*|liv(?:e|es|ed|ing)|resid\w*|ship\w*|deliver\w*|mail\w*|visit\w*|located|office"
-        r"|house|home|moved|apt|suite|\d{5}|[A-Z]{2}",
+        r"|house|home|moved|apt|suite",
         0.55,
     ),
-    row("STREET_ADDRESS", rf"(?:{_HOUSE},? )?{_GERMANIC} \d{{1,4}} ?[a-zA-Z]?\b{_UNIT}{_TAIL}", 0.75),
-    row("STREET_ADDRESS", rf"{_HOUSE},? (?:bis |ter )?{_ROMANCE} (?:{_WORD} ?){{1,5}}{_TAIL}", 0.65),
-    row("STREET_ADDRESS", rf"\b{_ROMANCE} (?:{_WORD} ){{0,4}}{_WORD},? (?:n[.º°] ?)?\d{{1,4}}\b{_TAIL}", 0.65),
+    row(
+        "STREET_ADDRESS", rf"(?:{_HOUSE},? )?{_GERMANIC} \d{{1,4}} ?[a-zA-Z]?\b{_UNIT}{_TAIL}", 0.75
+    ),
+    row(
+        "STREET_ADDRESS", rf"{_HOUSE},? (?:bis |ter )?{_ROMANCE} (?:{_WORD} ?){{1,5}}{_TAIL}", 0.65
+    ),
+    row(
+        "STREET_ADDRESS",
+        rf"\b{_ROMANCE} (?:{_WORD} ){{0,4}}{_WORD},? (?:n[.º°] ?)?\d{{1,4}}\b{_TAIL}",
+        0.65,
+    ),
+    row(
+        "STREET_ADDRESS",
+        rf"(?m)(?:^|(?<=[:,] ))[ \t>?]{{0,8}}(?P<v>\d{{1,5}} (?:{_WORD} ){{1,4}}\d{{1,4}}[a-z]?\.?"
+        rf"\s{{0,3}}(?:[>?]{{1,3}} )?(?:Apt|Suite)\.? \d{{1,5}}{_TAIL})",
+        0.7,
+    ),
+    row(
+        "STREET_ADDRESS",
+        r"(?:(?:^|[\n,>] ?)[ ?>]{0,4}|\d )"
+        rf"(?P<v>(?:Apt|Suite|Ste|apt|suite)\.? #?\d{{1,5}}\b{_TAIL})",
+        0.6,
+    ),
+    row(
+        "STREET_ADDRESS",
+        rf"(?i:\baddress(?: is| was|:| to)[:\s]{{1,3}})(?P<v>\d{{1,5}},? (?:{_WORD} ){{1,5}}{_WORD}"
+        rf"(?:,? \d{{1,5}})?{_UNIT}{_TAIL})",
+        0.7,
+    ),
     row("STREET_ADDRESS", r"(?i)\bP\.? ?O\.? ?Box \d{1,6}\b" + r"(?-i:" + _TAIL + ")", 0.7),
     row(
         "STREET_ADDRESS",

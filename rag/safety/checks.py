@@ -37,10 +37,19 @@ def card(text: str) -> bool:
     return bool(prefix) and 12 <= len(digits) <= 19 and luhn(digits)
 
 
+def iban(text: str) -> bool:
+    """An international bank account number: its country's length is left open, MOD 97-10 is not."""
+    compact = re.sub(r"[ -]", "", text).upper()
+    moved = compact[4:] + compact[:4]
+    return 15 <= len(compact) <= 34 and int("".join(str(int(c, 36)) for c in moved)) % 97 == 1
+
+
 def ssn(text: str) -> bool:
     """A US social security or taxpayer number that can have been issued."""
     digits = digits_of(text)
     area, group, serial = digits[:3], digits[3:5], digits[5:]
+    if len(set(digits)) == 1:
+        return False
     return len(digits) == 9 and area not in ("000", "666") and group != "00" and serial != "0000"
 
 
@@ -85,9 +94,28 @@ def address_of_host(text: str) -> bool:
     except ValueError:
         return False
     host = interface.ip
+    if ":" in text and not _enough_groups(text):
+        return False
     if host.is_loopback or host.is_unspecified or host.is_multicast or host.packed[0] == 255:
         return False
     return "/" not in text or host != interface.network.network_address
+
+
+def plain_host(text: str) -> bool:
+    """As `address_of_host`, and no section or version number such as 4.1.1.1."""
+    octets = [int(part) for part in text.split("/")[0].split(".")]
+    return address_of_host(text) and (octets[0] >= 10 or max(octets) >= 100)
+
+
+def _enough_groups(text: str) -> bool:
+    """Slices and times have colons too: an IPv6 address has three groups, or a long first one."""
+    groups = [group for group in re.split(r"[:/%]", text) if group]
+    return len(groups) >= 3 or (len(groups) == 2 and len(groups[0]) == 4)
+
+
+def house_number(text: str) -> bool:
+    """An address that does not start with what is rather a year."""
+    return re.match(r"(?:1[5-9]|20)\d\d\b", text) is None
 
 
 def mac(text: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from zlib import crc32
 
 import numpy as np
@@ -35,7 +36,7 @@ def grams(text: str) -> Grams:
     """The text's n-grams, scaled so that the vector of them has unit length."""
     words = [word[:_MAX_WORD] for word in _WORD.findall(text.lower())]
     names = {f"w {word}" for word in words}
-    names.update(f"p {a} {b}" for a, b in zip(words, words[1:], strict=False))
+    names.update(f"p {a} {b}" for a, b in pairwise(words))
     for word in set(words):
         padded = f"<{word}>"
         names.update(f"c {padded[i : i + 4]}" for i in range(len(padded) - 3))

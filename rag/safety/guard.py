@@ -19,7 +19,7 @@ from rag.safety.runner import Overdue, Runner
 from rag.types import Decision, Filter, Finding, Stage, Verdict
 
 
-class GarbageFinding(Exception):
+class GarbageFindingError(Exception):
     """A filter reported a span outside the text, or a score that is not a probability."""
 
 
@@ -57,7 +57,7 @@ class Guard:
         return self._policy
 
     def check(self, text: str, stage: Stage, context: str = "") -> Verdict:
-        """The verdict about `text`. `context` is raw text before it that filters may need to see."""
+        """The verdict about `text`. `context` is the raw text before it, for filters to see."""
         if self._policy.off:
             return Verdict(Decision.ALLOW, text, status="skipped", cause="the guard is off")
         key = _key(text, stage, context)
@@ -122,13 +122,13 @@ class Guard:
 def _sound(
     find: Callable[[str, Stage], Sequence[Finding]], text: str, stage: Stage
 ) -> list[Finding]:
-    """The filter's findings. Raises GarbageFinding if one cannot be true."""
+    """The filter's findings. Raises GarbageFindingError if one cannot be true."""
     found = list(find(text, stage))
     for finding in found:
         if not 0 <= finding.start < finding.end <= len(text):
-            raise GarbageFinding
+            raise GarbageFindingError
         if not (math.isfinite(finding.score) and 0.0 <= finding.score <= 1.0):
-            raise GarbageFinding
+            raise GarbageFindingError
     return found
 
 

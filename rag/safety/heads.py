@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ import numpy.typing as npt
 from ingest.types import Vectors
 from rag.errors import FilterError
 from rag.safety.features import BUCKETS, Grams, grams
+
+_TENSORS = ("dense", "sparse", "bias", "thresholds", "gate")
 
 Floats = npt.NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Vectors]
@@ -63,7 +66,7 @@ def load_heads(path: Path, filter_name: str, embedder_sha256: str, dimension: in
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = json.loads((file.metadata() or {})["surefoot"])
-            tensors = {key: file.get_tensor(key).astype(np.float32) for key in file.keys()}
+            tensors = {key: file.get_tensor(key).astype(np.float32) for key in _TENSORS}
         heads = Heads(
             labels=tuple(metadata["labels"]),
             gate_threshold=float(metadata["gate_threshold"]),
@@ -86,7 +89,7 @@ def save_heads(heads: Heads, path: Path) -> None:
         "gate_threshold": heads.gate_threshold,
         "embedder_sha256": heads.embedder,
     }
-    tensors = {
+    tensors: dict[str, npt.NDArray[Any]] = {
         "dense": heads.dense.astype(np.float32),
         "sparse": heads.sparse.astype(np.float16),
         "bias": heads.bias.astype(np.float32),

@@ -13,11 +13,13 @@ from rag.safety.policy import INJECTION
 from rag.safety.units import Unit, sentences, windows
 from rag.types import Finding, Stage
 
+DOCUMENT = "PROMPT_INJECTION_DOCUMENT"
+
 
 class InjectionFilter:
-    """Finds sentences that try to instruct the assistant. `heads` has one head per kind of text:
+    """Finds sentences that try to instruct the assistant.
 
-    PROMPT_INJECTION for what a person typed, and PROMPT_INJECTION_DOCUMENT for sentences of
+    `heads` has two: PROMPT_INJECTION for what a person typed, and DOCUMENT for sentences of
     documents and answers, where a false alarm costs more.
     """
 

@@ -63,8 +63,8 @@ RULES: tuple[InjectionRule, ...] = (
     ),
     _rule(
         "new orders",
-        r"\b(?:new|updated|real|actual|true|revised) (?:system )?(?:instructions?|prompt|directives?|"
-        r"orders|task)\s*(?:from (?:the )?(?:admin\w*|developer|system|user|openai|anthropic))?\s*:"
+        r"\b(?:new|updated|real|actual|true|revised) (?:system )?(?:instructions?|prompt|"
+        r"directives?|orders|task)\s*(?:from (?:the )?(?:admin\w*|developer|system|user|openai|anthropic))?\s*:"
         r"\s*(?:you|ignore|from now|do not|reveal|print|say|respond|reply|answer|output|send)\b",
         0.9,
     ),
@@ -102,8 +102,8 @@ RULES: tuple[InjectionRule, ...] = (
     ),
     _rule(
         "persona",
-        r"\b(?:respond|answer|reply|act|behave|operate|speak)\b.{0,40}\bwithout (?:any )?(?:ethical|"
-        r"moral|content|safety|legal) (?:or \w+ )?(?:restrictions?|guidelines?|filters?|limits?|"
+        r"\b(?:respond|answer|reply|act|behave|operate|speak)\b.{0,40}\bwithout (?:any )?"
+        r"(?:ethical|moral|content|safety|legal) (?:or \w+ )?(?:restrictions?|guidelines?|filters?|limits?|"
         r"limitations?|constraints?|considerations?|polic(?:y|ies)|concerns?)\b",
         0.9,
     ),
@@ -135,8 +135,10 @@ RULES: tuple[InjectionRule, ...] = (
     ),
     _rule(
         "remote order",
-        r"\b(?:when(?:ever)?|if|once) (?:the |a |any )?(?:user|reader|human|person|someone|anyone|they)"
-        r" (?:\w+ ){0,3}?asks?\b.{0,80}?[,:;]? (?:then )?(?:always )?(?:you (?:must|should|will|are to)"
+        r"\b(?:when(?:ever)?|if|once) (?:the |a |any )?(?:user|reader|human|person|someone|"
+        r"anyone|they)"
+        r" (?:\w+ ){0,3}?asks?\b.{0,80}?[,:;]? (?:then )?(?:always )?"
+        r"(?:you (?:must|should|will|are to)"
         r"|answer|respond with|reply with|say that|tell them that|claim|output)\b"
         r"(?=.{0,120}(?:always|instead|regardless|must|only|never|[\"'“]))",
         0.75,
@@ -145,13 +147,15 @@ RULES: tuple[InjectionRule, ...] = (
         "remote order",
         r"\b(?:note|message|attention|instructions?|notice|important|reminder)\b.{0,20}?\b(?:to|for)"
         r" (?:the |any |all )?(?:ai|llm|language model|chatbot|assistant|model|gpt|bot)s?"
-        r"(?: (?:assistants?|models?|agents?|systems?))?(?: reading this| processing this)?\s*[:,-]",
+        r"(?: (?:assistants?|models?|agents?|systems?))?(?: reading this| processing this)?"
+        r"\s*[:,-]",
         0.85,
     ),
     _rule(
         "remote order",
         r"\b(?:ai|llm|language model|chatbot|assistant)s? (?:model |agent )?(?:reading|processing|"
-        r"summari[sz]ing|that reads?|who reads?) (?:this|the) (?:\w+ )?(?:must|should|shall|is to|are to)",
+        r"summari[sz]ing|that reads?|who reads?) (?:this|the) (?:\w+ )?(?:must|should|shall"
+        r"|is to|are to)",
         0.85,
     ),
 )

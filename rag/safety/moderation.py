@@ -1,17 +1,25 @@
-"""Moderation: linear heads over each sentence, for the eight categories of OpenAI's taxonomy.
+"""Moderation: linear heads over each sentence, for OpenAI's eight categories.
 
 The heads were trained by `evals.train.moderation`; `weights/moderation.md` is their card. A text is
 read sentence by sentence, and in a question also as a whole in overlapping windows, since harm may
-lie in how sentences follow each other. The highest score counts and nothing is cut off.
+lie in how sentences follow each other. The highest score counts and nothing is cut off. HARM is
+"any of the categories"; ILLICIT is a request for help with wrongdoing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 from rag.safety.heads import Embed, Heads
 from rag.safety.units import Unit, sentences, windows
 from rag.types import Finding, Stage
+
+ANY = "HARM"
+# Requests for help with wrongdoing are no category of harm in a text itself.
+_APART = frozenset({ANY, "ILLICIT"})
 
 
 class ModerationFilter:
@@ -35,7 +43,7 @@ class ModerationFilter:
         units = windows(text, sentences(text))
         if not units:
             return dict.fromkeys(self._heads.labels, 0.0)
-        best = self._heads.score([u.text for u in units], self._embed, gated=False).max(axis=0)
+        best = self._scored(units, gated=False).max(axis=0)
         return {label: float(p) for label, p in zip(self._heads.labels, best, strict=True)}
 
     @property
@@ -47,10 +55,23 @@ class ModerationFilter:
     def _flag(self, units: list[Unit], stage: Stage) -> list[Finding]:
         if not units:
             return []
-        scores = self._heads.score([unit.text for unit in units], self._embed)
+        scores = self._scored(units, gated=True)
         return [
             Finding(stage, label, unit.start, unit.end, float(row[i]), self.name)
             for unit, row in zip(units, scores, strict=True)
             for i, label in enumerate(self._heads.labels)
             if row[i] >= self._heads.thresholds[i]
         ]
+
+    def _scored(self, units: list[Unit], gated: bool) -> npt.NDArray[np.floating]:
+        raw = self._heads.score([unit.text for unit in units], self._embed, gated)
+        return combine(raw, self._heads.labels)
+
+
+def combine(scores: npt.NDArray[np.floating], labels: Sequence[str]) -> npt.NDArray[np.floating]:
+    """Scores (n, C) with ANY's column as the mean of itself and the highest category."""
+    combined = scores.copy()
+    categories = [i for i, label in enumerate(labels) if label not in _APART]
+    column = list(labels).index(ANY)
+    combined[:, column] = (scores[:, column] + scores[:, categories].max(axis=1)) / 2
+    return combined

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rag.safety.policy import INJECTION, MODERATION
+from rag.safety.policy import ILLICIT, INJECTION, MODERATION
 from rag.types import Stage, Verdict
 
 _FAILED = {
@@ -41,6 +41,6 @@ def notice(verdict: Verdict, stage: Stage) -> str:
         return _FAILED[stage]
     labels = {finding.label for finding in verdict.findings if finding.action == "block"}
     care = _CARE if "SELF_HARM" in labels and stage != "passage" else ""
-    if labels & set(MODERATION):
+    if labels & {*MODERATION, ILLICIT}:
         return _HARM[stage] + care
     return _INJECTION[stage] if INJECTION in labels else _OTHER[stage]

@@ -14,12 +14,18 @@ import phonenumbers
 REGIONS = ("US", "GB", "DE", "FR", "IN", "AU", "IT", "ES", "NL", "SE", "CH", "JP", "BR", "IE", "ZA")
 
 _CANDIDATE = re.compile(
-    r"(?<![\w.$€£#@=-])(?<!\d[:/,])\+?(?:\(\+?\d{1,5}\)|\d)(?:[ ().\u00a0/\u2010-\u2013-]{0,3}\d){5,14}"
+    r"(?<![\w.$€£#@=/-])(?<!\d[:/,])"
+    r"\+?(?:\(\+?\d{1,5}\)|\d)(?:[ ().\u00a0/\u2010-\u2013-]{0,3}\d){5,14}"
     r"(?P<ext>,? ?(?:x|ext\.?|extension) ?\d{1,6})?(?![\w%°]|[.,:/-]\d)"
 )
 _CONTEXT = re.compile(
     r"(?i)\b(?:tel|telephone|telefon|phone|phones|cell|cellphone|mobile|mob|fax|call|calls|calling|"
-    r"dial|sms|text|whatsapp|contact|hotline|helpline|reach|ring|number is|ph)\b"
+    r"dial|sms|text|whatsapp|contact|"
+    r"hotline|helpline|reach|reached|ring|number is|office|desk|ph)\b"
+)
+_LABELLED = re.compile(
+    r"(?i)\b(?:tel|telephone|telefon|phone|cell|mobile|mob|fax|office|desk|home|work|number|ph)"
+    r"(?: no\.?| number| is)?[\s.:*_()-]{0,5}$"
 )
 _NOT_PHONE = re.compile(
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}.*|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2}).*"
@@ -46,10 +52,12 @@ def find_phones(text: str) -> Iterator[Found]:
 def _score(shape: str, before: str, after: str) -> float:
     if _NOT_CONTEXT.search(before):
         return 0.0
-    named = bool(_CONTEXT.search(before) or _CONTEXT.search(after[:16]))
+    labelled = _LABELLED.search(before) is not None
+    named = labelled or bool(_CONTEXT.search(before) or _CONTEXT.search(after[:16]))
     if shape.lstrip("(").startswith(("+", "00")):
         return _international(shape, named)
-    if _NOT_PHONE.fullmatch(shape) and not (named and re.match(r"\d{3}[. ]\d{3}[. ]\d{4}", shape)):
+    plain = labelled or (named and _NORTH_AMERICA.fullmatch(shape)) or _FRENCH.fullmatch(shape)
+    if _NOT_PHONE.fullmatch(shape) and not plain:
         return 0.0
     if named:
         return 0.75
@@ -68,7 +76,8 @@ def _international(shape: str, named: bool) -> float:
         return 0.7 if named else 0.0
     if phonenumbers.is_valid_number(number):
         return 0.9
-    return 0.7 if named or phonenumbers.is_possible_number(number) and "+" in shape else 0.0
+    possible = "+" in shape and phonenumbers.is_possible_number(number)
+    return 0.7 if named or possible else 0.0
 
 
 def _valid(shape: str, regions: tuple[str, ...]) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from presidio_analyzer import EntityRecognizer
+from presidio_analyzer import PatternRecognizer
 from presidio_analyzer.predefined_recognizers import CryptoRecognizer, IbanRecognizer
 
 from rag.errors import FilterError
@@ -38,7 +38,20 @@ _NER = {
 _NER_SCORE = 0.85
 _MAX_NER = 100_000
 # A longer, better founded reading of the same characters takes their place.
-_WEAK = frozenset({"BANK_ACCOUNT", "NATIONAL_ID", "HEALTH_ID", "DRIVER_LICENSE", "PHONE_NUMBER"})
+_WEAK = frozenset(
+    {
+        "BANK_ACCOUNT",
+        "CREDIT_CARD",
+        "DRIVER_LICENSE",
+        "HEALTH_ID",
+        "NATIONAL_ID",
+        "PASSPORT",
+        "PASSWORD",
+        "PHONE_NUMBER",
+        "SECRET",
+        "URL",
+    }
+)
 
 
 class PiiFilter:
@@ -55,7 +68,7 @@ class PiiFilter:
         self._ner = ner
         self._ner_stages = frozenset(ner_stages) if ner is not None else frozenset()
         self._rows = tuple(rows)
-        self._recognizers: tuple[EntityRecognizer, ...] = (IbanRecognizer(), CryptoRecognizer())
+        self._recognizers: tuple[PatternRecognizer, ...] = (IbanRecognizer(), CryptoRecognizer())
 
     def find(self, text: str, stage: Stage) -> list[Finding]:
         """Findings in `text`, the better founded of two readings of the same characters."""
@@ -72,7 +85,7 @@ class PiiFilter:
         for start, end, score in find_phones(text):
             yield "PHONE_NUMBER", start, end, score
         for recognizer in self._recognizers:
-            for result in recognizer.analyze(text, recognizer.supported_entities, None):
+            for result in recognizer.analyze(text, recognizer.supported_entities):
                 yield result.entity_type, result.start, result.end, float(result.score)
 
     def _names(self, text: str, stage: Stage) -> Iterator[Finding]:
@@ -109,16 +122,22 @@ def _plausible(entity: Span, label: str) -> bool:
 
 
 def _without_shadowed(found: Sequence[Finding]) -> list[Finding]:
-    """Drops a weak reading that lies inside, or equals, a better scored one."""
-    return [f for f in found if not (f.label in _WEAK and any(_shadows(o, f) for o in found))]
+    """One finding a span and label, without the weak readings inside a better founded one."""
+    best: dict[tuple[str, int, int], Finding] = {}
+    for finding in found:
+        key = (finding.label, finding.start, finding.end)
+        if key not in best or best[key].score < finding.score:
+            best[key] = finding
+    kept = list(best.values())
+    return [f for f in kept if not (f.label in _WEAK and any(_shadows(o, f) for o in kept))]
 
 
 def _shadows(other: Finding, finding: Finding) -> bool:
-    if other is finding or other.score < finding.score or other.label in ("URL", "AGE"):
-        return False
+    """True if `other` covers `finding` and is better founded; a fixed order breaks ties."""
     covers = other.start <= finding.start and finding.end <= other.end
-    same = (other.start, other.end, other.score) == (finding.start, finding.end, finding.score)
-    return covers and not (same and other.label >= finding.label)
+    if other is finding or not covers or other.label in ("URL", "AGE"):
+        return False
+    return (other.score, other.label) > (finding.score, finding.label)
 
 
 def _inside_any(finding: Finding, others: Sequence[Finding]) -> bool:

@@ -47,7 +47,9 @@ MODERATION = (
     "SEXUAL_MINORS",
     "HATE_THREATENING",
     "VIOLENCE_GRAPHIC",
+    "HARM",
 )
+ILLICIT = "ILLICIT"
 INJECTION = "PROMPT_INJECTION"
 
 
@@ -105,6 +107,8 @@ def _default_rules() -> dict[tuple[Stage, str], Rule]:
         rules["question", label] = Rule("block")
         rules["passage", label] = Rule("redact")
         rules["answer", label] = Rule("block")
+    # A request for wrongdoing is refused; a document or answer about it may be honest knowledge.
+    rules["question", ILLICIT] = Rule("block")
     rules["question", INJECTION] = Rule("block")
     rules["passage", INJECTION] = Rule("redact")
     # An answer that repeats an attack is not dangerous to its reader as a whole; the sentence is.

@@ -58,7 +58,7 @@ def row(
     return Row(label, re.compile(pattern), score, check, words, bare)
 
 
-_N = r"(?<![\w.,-])"
+_N = r"(?<![\w.,/=-])"
 _E = r"(?![\w-]|[.,]\d)"
 
 _CONTACT = (
@@ -74,13 +74,22 @@ _CONTACT = (
         r"\s*[\w-]+){1,4}",
         0.8,
     ),
-    row("EMAIL_ADDRESS", r"(?i)\b[\w.+-]{2,64} at [\w-]{2,60} dot (?:com|org|net|edu|io|de)\b", 0.6),
+    row(
+        "EMAIL_ADDRESS", r"(?i)\b[\w.+-]{2,64} at [\w-]{2,60} dot (?:com|org|net|edu|io|de)\b", 0.6
+    ),
     row(
         "IP_ADDRESS",
         r"(?<![\w.:/-])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)"
         r"(?:/\d{1,2})?(?![\w-]|\.\d)",
         0.75,
+        checks.plain_host,
+    ),
+    row(
+        "IP_ADDRESS",
+        r"(?<![\w.:/-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)",
+        0.75,
         checks.address_of_host,
+        r"ips?|ipv4|address|host|hosts|server|client|ping|gateway|login|logged",
     ),
     row(
         "IP_ADDRESS",
@@ -112,6 +121,12 @@ _ACCOUNT = (
         0.8,
         lambda text: len(set(checks.digits_of(text))) > 1,
         r"(?:credit|debit|bank)[ -]?card|card(?: number| no)?|visa|mastercard|amex|cvv|cc",
+    ),
+    row(
+        "IBAN_CODE",
+        r"(?<![\w-])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,30}(?![\w-])",
+        0.95,
+        checks.iban,
     ),
     row(
         "BANK_ACCOUNT",
@@ -227,11 +242,16 @@ _KEYS = (
         0.8,
         checks.base64_text,
     ),
-    row("PRIVATE_KEY", r"(?m)^(?P<v>[A-Za-z0-9+/=]{2,80}\r?\n-----END [A-Z ]{0,30}PRIVATE KEY-----)", 0.9),
+    row(
+        "PRIVATE_KEY",
+        r"(?m)^(?P<v>[A-Za-z0-9+/=]{2,80}\r?\n-----END [A-Z ]{0,30}PRIVATE KEY-----)",
+        0.9,
+    ),
     row(
         "SECRET",
         r"(?i)(?:api|access|auth|client|secret|private|encryption|signing|bearer|session|refresh)"
-        r"?[ _-]?(?:key|token|secret|bearer)s?(?:[ _-]?id)?[\"'`*]{0,3}\s{0,3}(?:[:=]+>?|is|\s)\s{0,3}"
+        r"?[ _-]?(?:key|token|secret|bearer)s?(?:[ _-]?id)?[\"'`*]{0,3}\s{0,3}"
+        r"(?:[:=]+>?|\bis\b)\s{0,3}"
         r"[\"'`]?(?P<v>[\w+/=.~-]{16,512})",
         0.8,
         checks.secret,
@@ -240,10 +260,11 @@ _KEYS = (
         "PASSWORD",
         r"(?i)\b(?:password|passwort|passwd|passphrase|pwd|passcode|pass)\b[\"'`*]{0,3}\s{0,3}"
         r"(?:[:=]+|is(?: now| set to| called)?:?)\s{0,3}[\"'`]?(?P<v>[^\s\"'`,;]{4,64}?)"
-        r"(?=[\"'`,;]|[.!?)]*(?:\s|$))",
+        r"(?=[\"'`,;]|[.?)]*(?:\s|$))",
         0.8,
         checks.password,
     ),
+    row("SECRET", r"(?i)\bbearer (?P<v>[\w+/=.~-]{16,512})", 0.8, checks.secret),
     row(
         "PASSWORD",
         r"(?i)\bpin(?: code| number)?\b\s{0,2}(?:is|[:=])\s{0,2}(?P<v>\d{4,8})(?!\w)",
@@ -254,7 +275,11 @@ _KEYS = (
 
 _WEB = (
     row("URL", r"(?:https?://|www\.)[^\s<>\"')\]]{3,500}", 0.6),
-    row("URL", r"(?i)(?<![\w@./-])(?:[a-z0-9-]{2,63}\.){1,4}(?:com|org|net|info|edu|gov)(?![\w-]|\.\w)", 0.5),
+    row(
+        "URL",
+        r"(?i)(?<![\w@./-])(?:[a-z0-9-]{2,63}\.){1,4}(?:com|org|net|info|edu|gov)(?![\w-]|\.\w)",
+        0.5,
+    ),
     row("AGE", r"(?i)\b\d{1,3}[- ]years?[- ](?:old|of age)\b|\bage[d]? \d{1,3}\b", 0.5),
 )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 T = TypeVar("T")
 
@@ -81,13 +81,13 @@ def _outcome(job: Callable[[], T]) -> Callable[[], T]:
     """A function that returns or raises what the job did, to be called on the waiting thread."""
     try:
         result = job()
-    except BaseException as error:  # must reach the waiting thread, whatever it is
+    except BaseException as error:  # noqa: BLE001  the waiting thread must learn of it
         return _raiser(error)
     return lambda: result
 
 
-def _raiser(error: BaseException) -> Callable[[], T]:
-    def raise_it() -> T:
+def _raiser(error: BaseException) -> Callable[[], NoReturn]:
+    def raise_it() -> NoReturn:
         raise error
 
     return raise_it

@@ -113,7 +113,9 @@ def _gpu() -> str | None:
 
 def _engine(packages: dict[str, str | None]) -> str:
     if packages["llama-cpp-python"]:
-        return "llama.cpp for GGUF models on the CPU; transformers for models named by hub or folder"
+        return (
+            "llama.cpp for GGUF models on the CPU; transformers for models named by hub or folder"
+        )
     return "transformers only; pip install 'surefoot[cpu]' for the CPU engine"
 
 

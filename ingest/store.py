@@ -1,0 +1,242 @@
+"""The knowledge base as readers see it: search, chunks, documents. Thread-safe, never writes.
+
+Access groups are part of every search condition; nothing is filtered after ranking.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from threading import Lock, local
+from typing import Any
+
+import numpy as np
+
+from ingest import manifest as manifests
+from ingest.errors import IncompatibleKnowledgeBase, KnowledgeBaseError
+from ingest.manifest import check_embedder
+from ingest.records import (
+    CHUNKS,
+    DOCUMENTS,
+    GROUP_COUNTS,
+    GroupCount,
+    KnowledgeBaseInfo,
+    document_record,
+    stored_chunk,
+)
+from ingest.schema import connect_reader, database_errors, live
+from ingest.snapshot import Groups, Snapshot
+from ingest.types import DocumentRecord, Embedder, Hit, StoredChunk, Vectors
+
+TITLE_WEIGHT, HEADINGS_WEIGHT, TEXT_WEIGHT = 2.0, 1.5, 1.0
+_ATTEMPTS = 3
+
+_LEXICAL = f"""
+  SELECT chunks.row, bm25(lexical, {TITLE_WEIGHT}, {HEADINGS_WEIGHT}, {TEXT_WEIGHT}) AS score
+  FROM lexical JOIN chunks ON chunks.row = lexical.rowid
+  WHERE lexical MATCH :query AND {live("chunks")} {{among}}
+    AND chunks.group_set IN (SELECT value FROM json_each(:sets))
+  ORDER BY score, chunks.row LIMIT :k
+"""
+_AMONG = "AND chunks.row IN (SELECT value FROM json_each(:rows))"
+
+
+class KnowledgeBase:
+    """A committed generation of a knowledge base; moves to a newer one between queries."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._threads = local()
+        self._connections: list[sqlite3.Connection] = []
+        self._lock = Lock()
+        self._loading = Lock()
+        self._snapshot = self._load()
+
+    @classmethod
+    def open(cls, path: Path | str, embedder: Embedder | None = None) -> KnowledgeBase:
+        """Open for reading; with an embedder, only if its vectors are comparable.
+
+        Raises KnowledgeBaseMissing, IncompatibleKnowledgeBase, KnowledgeBaseError (damaged).
+        """
+        directory = Path(path)
+        if embedder is not None:
+            check_embedder(directory, manifests.read_manifest(directory), embedder)
+        return cls(directory)
+
+    def close(self) -> None:
+        """Close every thread's connection. The next query opens a new one."""
+        with self._lock:
+            self._threads = local()
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+
+    @property
+    def generation(self) -> int:
+        """The generation that the next query reads."""
+        return self._current().manifest.generation
+
+    def dense(self, vector: Vectors, k: int, groups: Groups = frozenset()) -> list[Hit]:
+        """The k nearest chunks to a unit vector of shape (dimension,), by cosine."""
+        snapshot = self._current()
+        if vector.size != snapshot.manifest.dimension:
+            found, needed = str(snapshot.manifest.dimension), str(vector.size)
+            raise IncompatibleKnowledgeBase(self.path, "vector size", found, needed)
+        with database_errors(self.path):
+            return snapshot.search(vector, k, groups, self._connection())
+
+    def lexical(
+        self,
+        terms: Sequence[str],
+        k: int,
+        groups: Groups = frozenset(),
+        rows: Sequence[int] | None = None,
+    ) -> list[Hit]:
+        """BM25 over title, headings and text. Terms are alternatives; each is one phrase.
+
+        With `rows`, only those chunks are scored. Scores are positive, larger is better.
+        """
+        query = " OR ".join(_phrase(term) for term in terms if any(map(str.isalnum, term)))
+        snapshot = self._current()
+        if not query or k < 1:
+            return []
+        values = {
+            "query": query,
+            "g": snapshot.manifest.generation,
+            "rows": _array(rows or ()),
+            "sets": _array(sorted(snapshot.visible(groups))),
+            "k": k,
+        }
+        statement = _LEXICAL.format(among="" if rows is None else _AMONG)
+        return [Hit(row, -score) for row, score in self._rows(statement, values)]
+
+    def similarity(self, vector: Vectors, rows: Sequence[int]) -> list[float]:
+        """Cosines of these chunks with a unit vector of shape (dimension,), in the given order."""
+        found = self._rows(
+            "SELECT chunks.row, vectors.vector FROM chunks JOIN vectors"
+            " ON vectors.id = chunks.vector"
+            " WHERE chunks.row IN (SELECT value FROM json_each(:rows))",
+            {"rows": _array(rows)},
+        )
+        known = {row: np.frombuffer(blob, dtype=np.float32) for row, blob in found}
+        self._require(rows, known)
+        query = np.asarray(vector, dtype=np.float32).reshape(-1)
+        return [float(known[row] @ query) for row in rows]
+
+    def chunks(self, rows: Sequence[int]) -> list[StoredChunk]:
+        """These chunks in the given order. Raises KnowledgeBaseError for a row that is gone."""
+        found = self._rows(
+            CHUNKS + "WHERE chunks.row IN (SELECT value FROM json_each(:rows))",
+            {"rows": _array(rows), "g": self.generation},
+        )
+        known = {chunk.row: chunk for chunk in map(stored_chunk, found)}
+        self._require(rows, known)
+        return [known[row] for row in rows]
+
+    def neighbours(self, row: int) -> tuple[int | None, int | None]:
+        """Rows of the chunks before and after this one in its document; None at the ends."""
+        found = self._rows(
+            "SELECT other.row, other.position - me.position FROM chunks AS me JOIN chunks AS other"
+            " ON other.content = me.content"
+            " AND other.position BETWEEN me.position - 1 AND me.position + 1"
+            " WHERE me.row = :row",
+            {"row": int(row)},
+        )
+        steps = {step: number for number, step in found}
+        self._require([row], [row] if 0 in steps else [])
+        return steps.get(-1), steps.get(1)
+
+    def document_text(self, document: str) -> str:
+        """The whole text that a document's offsets refer to. Raises KnowledgeBaseError."""
+        found = self._rows(
+            "SELECT texts.text FROM paths JOIN texts ON texts.content = paths.content"
+            f" WHERE paths.identity = :document AND {live('paths')}",
+            {"document": document, "g": self.generation},
+        )
+        if not found:
+            raise KnowledgeBaseError(self.path, f"holds no document {document!r}")
+        return str(found[0][0])
+
+    def documents(self) -> list[DocumentRecord]:
+        """All documents, ordered by identity; each once, however many paths it has."""
+        found = self._rows(DOCUMENTS, {"g": self.generation})
+        runs = groupby(found, key=itemgetter(0))
+        records = (document_record(list(run)) for _, run in runs)
+        return sorted(records, key=lambda record: record.document)
+
+    def info(self) -> KnowledgeBaseInfo:
+        """Counts, sizes and provenance of the current generation."""
+        manifest = self._current().manifest
+        counts = self._rows(GROUP_COUNTS, {"g": manifest.generation})
+        return KnowledgeBaseInfo(
+            path=str(self.path.resolve()),
+            generation=manifest.generation,
+            previous=manifest.previous,
+            documents=manifest.documents,
+            chunks=manifest.chunks,
+            characters=manifest.characters,
+            embedder=manifest.embedder,
+            embedder_sha256=manifest.embedder_sha256,
+            dimension=manifest.dimension,
+            groups=tuple(GroupCount(group, count) for group, count in counts),
+            bytes=sum(file.stat().st_size for file in self.path.iterdir() if file.is_file()),
+            created=manifest.created,
+            updated=manifest.updated,
+        )
+
+    def _current(self) -> Snapshot:
+        """The snapshot of the newest committed generation; one stat when nothing changed."""
+        if manifests.read_stamp(self.path) == self._snapshot.stamp:
+            return self._snapshot
+        with self._loading:
+            if manifests.read_stamp(self.path) != self._snapshot.stamp:
+                self._snapshot = self._load()
+            return self._snapshot
+
+    def _load(self) -> Snapshot:
+        for _ in range(_ATTEMPTS):
+            stamp = manifests.read_stamp(self.path)
+            manifest = manifests.read_manifest(self.path)
+            try:
+                with database_errors(self.path):
+                    return Snapshot.load(self.path, manifest, stamp, self._connection())
+            except KnowledgeBaseError:
+                # Two commits in a row may remove the file between reading its name and opening
+                # it; then there is a newer manifest to read.
+                if manifests.read_stamp(self.path) == stamp:
+                    raise
+        raise KnowledgeBaseError(self.path, "changes faster than it can be read")
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+        if connection is None:
+            connection = connect_reader(self.path)
+            self._threads.connection = connection
+            with self._lock:
+                self._connections.append(connection)
+        return connection
+
+    def _rows(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        with database_errors(self.path):
+            return self._connection().execute(statement, values).fetchall()
+
+    def _require(self, rows: Sequence[int], known: Iterable[int]) -> None:
+        missing = sorted(set(rows) - set(known))
+        if missing:
+            raise KnowledgeBaseError(
+                self.path, f"holds no chunk {missing[0]} any more; search again"
+            )
+
+
+def _array(values: Iterable[int]) -> str:
+    """Numbers as one bound JSON value: any count of them, and never part of the statement."""
+    return json.dumps([int(value) for value in values])
+
+
+def _phrase(term: str) -> str:
+    # Quoted, nothing in a term is an operator; "E-42" becomes the phrase of "e" and "42".
+    return '"' + term.replace("\x00", " ").replace('"', '""') + '"'

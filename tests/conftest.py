@@ -1,0 +1,57 @@
+"""What tests share: paths of the real models, and a lock on the network for unit tests."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rag.models import resolve
+from rag.errors import SurefootError
+
+SMALL_LM = "qwen2.5-coder-0.5b"
+
+
+def _model(name: str) -> Path:
+    try:
+        return resolve(name)
+    except SurefootError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def embedder_path() -> Path:
+    return _model("all-minilm-l6-v2")
+
+
+@pytest.fixture(scope="session")
+def ner_path() -> Path:
+    return _model("en-core-web-sm")
+
+
+@pytest.fixture(scope="session")
+def small_lm_path() -> Path:
+    return _model(SMALL_LM)
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test leaves this machine: connections to anything but loopback fail at once."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        host = address[0] if isinstance(address, tuple) else ""
+        if self.family != socket.AF_UNIX and host not in {"127.0.0.1", "::1", "localhost"}:
+            raise OSError(f"a test tried to reach {address}")
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+    yield
+
+
+def pytest_configure() -> None:
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ["HF_HUB_OFFLINE"] = "1"

@@ -1,0 +1,158 @@
+"""The chat page. It holds no logic of its own: an assistant answers, this draws.
+
+Started by `surefoot chat`, which sets SUREFOOT_CHAT_KB, _GROUPS and _MODEL. A rerun of the script
+while an answer is being made does not stop it: only "Stop", a new question, a new conversation or a
+closed page do.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from ingest.errors import SurefootError
+from ingest.store import KnowledgeBase
+from ingest.types import DocumentRecord
+from rag.config import load as load_config
+from rag.pipeline import Assistant
+from ui.page import cards, shelf
+from ui.page.conversation import Conversation, Turn
+from ui.page.marks import escape_markdown
+from ui.page.settings import Loader, Settings
+from ui.page.words import NEXT
+
+PARTS = Path(__file__).parent / "page"
+CSS, ICON = PARTS / "page.css", PARTS / "icon.svg"
+TICK_S = 0.25
+
+
+@st.cache_resource(show_spinner=False)
+def open_base(kb: Path) -> KnowledgeBase:
+    """The knowledge base for the sidebar, one a process."""
+    return KnowledgeBase.open(kb)
+
+
+@st.cache_resource(show_spinner=False)
+def open_loader(kb: Path, model: str | None) -> Loader:
+    """The assistant, one a process, on its way."""
+    return Loader(lambda: Assistant.open(kb, model))
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def documents(kb: Path, generation: int, groups: frozenset[str]) -> tuple[DocumentRecord, ...]:
+    """What the reader may see of one generation."""
+    del generation  # part of the cache's key only
+    return shelf.visible(open_base(kb).documents(), groups)
+
+
+def main() -> None:
+    st.set_page_config(page_title="Surefoot", page_icon=ICON, layout="centered")
+    st.html(CSS)
+    settings = Settings.from_env(os.environ)
+    if settings.kb is None:
+        no_base("The page was started without one.", None)
+        return
+    try:
+        seen = sidebar(settings, settings.kb)
+    except SurefootError as error:
+        no_base(str(error), settings.kb)
+        return
+    chat(settings, settings.kb, seen)
+
+
+def no_base(problem: str, kb: Path | None) -> None:
+    st.html(cards.no_base_html(problem, kb))
+    st.button("Try again")
+
+
+def conversation() -> Conversation:
+    if "conversation" not in st.session_state:
+        st.session_state.conversation = Conversation()
+    kept: Conversation = st.session_state.conversation
+    return kept
+
+
+def sidebar(settings: Settings, kb: Path) -> tuple[DocumentRecord, ...]:
+    """The knowledge base at the side. Returns the documents that the reader may see."""
+    info = open_base(kb).info()
+    seen = documents(kb, info.generation, settings.groups)
+    facts = shelf.Facts(
+        name=kb.name,
+        documents=len(seen),
+        chunks=sum(item.chunks for item in seen),
+        generation=info.generation,
+        updated=str(info.updated),
+        groups=tuple(sorted(settings.groups)),
+        model=settings.model or load_config().engine.model,
+    )
+    with st.sidebar:
+        st.html(shelf.facts_html(facts))
+        st.button("New conversation", width="stretch", on_click=conversation().clear)
+        wanted = st.text_input("Documents", placeholder="Find a document", max_chars=200)
+        st.html(shelf.list_html(shelf.matching(seen, wanted)))
+    return seen
+
+
+def chat(settings: Settings, kb: Path, seen: tuple[DocumentRecord, ...]) -> None:
+    """The conversation, and the box to go on with it."""
+    loader = open_loader(kb, settings.model)
+    talk = conversation()
+    trouble = st.empty()
+    asked = st.chat_input("Ask a question", max_chars=4000)
+    if asked and asked.strip():
+        ask(asked.strip(), loader, settings.groups)
+    if not talk.turns:
+        welcome(kb, seen, loader, settings.groups)
+        if problem := loader.problem(wait_s=1.0):
+            trouble.html(cards.trouble_html(problem))
+    for number, turn in enumerate(talk.turns):
+        draw(turn, number)
+
+
+def ask(question: str, loader: Loader, groups: frozenset[str]) -> None:
+    talk = conversation()
+    talk.ask(question, partial(loader.stream, question, talk.history(), groups))
+
+
+def welcome(
+    kb: Path, seen: tuple[DocumentRecord, ...], loader: Loader, groups: frozenset[str]
+) -> None:
+    st.html(cards.welcome_html(kb.name, len(seen)))
+    for number, question in enumerate(shelf.examples(seen)):
+        st.button(
+            escape_markdown(question),
+            key=f"example-{number}",
+            on_click=ask,
+            args=(question, loader, groups),
+        )
+
+
+def draw(turn: Turn, number: int) -> None:
+    """A turn: the question, and its answer as far as there is one."""
+    st.html(cards.question_html(turn.question))
+    if turn.running:
+        follow(turn, number)
+    elif turn.answer is not None:
+        st.html(cards.answer_html(turn.answer, f"sf-cites-{number}"))
+    else:
+        if turn.shown:
+            st.html(cards.partial_html(turn.shown, f"sf-cites-{number}"))
+        st.html(cards.trouble_html(turn.problem or "", "You can ask again."))
+
+
+def follow(turn: Turn, number: int) -> None:
+    """Show sentences as they come. Each tick draws, so that a rerun can come in between."""
+    body, status = st.empty(), st.empty()
+    st.button("Stop", key=f"stop-{number}", on_click=turn.run.stop)
+    while turn.running:
+        status.html(cards.status_html(NEXT[turn.stage], time.monotonic() - turn.began))
+        if turn.advance(TICK_S) and turn.shown:
+            body.html(cards.partial_html(turn.shown, f"sf-cites-{number}"))
+    st.rerun()
+
+
+main()

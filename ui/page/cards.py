@@ -1,0 +1,138 @@
+"""The page's states as HTML: answered, "I don't know", not answered, trouble, empty. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from rag.types import Answer, Sentence
+from ui.page.details import details_html
+from ui.page.marks import escape, inline, legend, sentences_html
+from ui.page.sources import nearest_html, sources_html
+from ui.page.words import label_name
+from ui.view import Numbering
+
+STOPPED = "stopped by the reader"
+_UNKNOWN = re.compile(r"^I don['’]t know:\s*")
+_CAUSE = re.compile(r"^[\w.-]+: ([A-Z][A-Z_]+)$")
+COMMAND = "surefoot ingest PATH --kb {}"
+
+
+def question_html(question: str) -> str:
+    """What was asked."""
+    return f'<div class="sf-question"><div>{escape(question)}</div></div>'
+
+
+def partial_html(sentences: Sequence[Sentence], group: str) -> str:
+    """An answer while it is being written."""
+    return f'<div class="sf-answer">{sentences_html(sentences, Numbering(), (), group)}</div>'
+
+
+def answer_html(answer: Answer, group: str) -> str:
+    """A whole answer in its state, with its sources and the reasons for it."""
+    if answer.cause == STOPPED:
+        body = _stopped(answer, group)
+    elif answer.status == "abstained":
+        body = _abstained(answer)
+    elif answer.status == "blocked":
+        body = _blocked(answer, group)
+    else:
+        body = _answered(answer, answer.sentences, group)
+    return body + _withheld(answer) + details_html(answer)
+
+
+def trouble_html(problem: str, hint: str = "") -> str:
+    """Something that went wrong, in one line, and what to do about it."""
+    return state("trouble", "That did not work", f"<p>{escape(problem)}</p>", hint)
+
+
+def no_base_html(problem: str, kb: Path | None) -> str:
+    """There is no knowledge base to ask."""
+    command = COMMAND.format(escape(str(kb)) if kb else "DIR")
+    body = (
+        f"<p>{escape(problem)}</p><p>Make one from a folder or a file:</p>"
+        f'<pre class="sf-command">{command}</pre>'
+    )
+    return state("empty", "No knowledge base", body)
+
+
+def welcome_html(name: str, documents: int) -> str:
+    """The page before the first question."""
+    count = f"{documents} document{'' if documents == 1 else 's'}"
+    return (
+        f'<div class="sf-welcome"><h1>Ask {escape(name)}</h1>'
+        f"<p>Answers come from {count}, sentence by sentence, each with the words that support "
+        "it. What the documents don’t say, the answer doesn’t either.</p></div>"
+    )
+
+
+def status_html(words: str, seconds: float) -> str:
+    """What is going on, quietly."""
+    shown = f" {seconds:.0f} s" if seconds >= 3 else ""
+    return (
+        f'<div class="sf-status" role="status"><span class="sf-pulse"></span>{escape(words)}'
+        f"<span>{shown}</span></div>"
+    )
+
+
+def state(kind: str, title: str, body: str, quiet: str = "") -> str:
+    """A card. `body` is HTML, the rest is text."""
+    foot = f'<p class="sf-quiet">{escape(quiet)}</p>' if quiet else ""
+    return (
+        f'<section class="sf-state sf-{kind}" role="status"><h4>{escape(title)}</h4>'
+        f"{body}{foot}</section>"
+    )
+
+
+def cause_words(cause: str | None) -> str:
+    """A verdict's cause for people: "injection: PROMPT_INJECTION" is "instruction"."""
+    if not cause:
+        return ""
+    match = _CAUSE.match(cause)
+    return label_name(match[1]) if match else cause
+
+
+def _answered(answer: Answer, sentences: Sequence[Sentence], group: str) -> str:
+    numbering = Numbering()
+    text = sentences_html(sentences, numbering, answer.passages, group)
+    claims = any(sentence.support is not None for sentence in sentences)
+    return (
+        f'<div class="sf-answer">{text}</div>{legend() if claims else ""}'
+        f"{sources_html(numbering.citations, answer.passages)}"
+    )
+
+
+def _abstained(answer: Answer) -> str:
+    lead = _UNKNOWN.sub("", answer.text).split(" Nearest were:")[0].strip()
+    lead = lead[:1].upper() + lead[1:]
+    body = f"<p>{inline(lead)}</p>{nearest_html(answer.passages)}"
+    return state("unknown", "I don’t know", body, f"Why: {cause_words(answer.cause)}")
+
+
+def _blocked(answer: Answer, group: str) -> str:
+    """The notice is the last sentence; what was shown before it stays."""
+    *before, notice = answer.sentences
+    shown = _answered(answer, before, group) if before else ""
+    title = "Stopped for safety" if before else "Not answered"
+    cause = cause_words(answer.cause)
+    body = f"<p>{inline(notice.text.strip())}</p>"
+    return shown + state("blocked", title, body, f"Reason: {cause}" if cause else "")
+
+
+def _stopped(answer: Answer, group: str) -> str:
+    if answer.sentences:
+        note = '<p class="sf-note">You stopped the answer here.</p>'
+        return _answered(answer, answer.sentences, group) + note
+    return state("unknown", "Stopped", "<p>You stopped before anything could be shown.</p>")
+
+
+def _withheld(answer: Answer) -> str:
+    if not answer.withheld:
+        return ""
+    said = (
+        "1 sentence was withheld because no source supports it."
+        if answer.withheld == 1
+        else f"{answer.withheld} sentences were withheld because no source supports them."
+    )
+    return f'<p class="sf-note">{said}</p>'

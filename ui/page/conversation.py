@@ -1,0 +1,80 @@
+"""What one reader's session holds: the turns so far. Nothing here is shared between sessions."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from rag.types import Answer, Message, Sentence, Shown
+from ui.page.run import Failed, Produce, Run, RunEvent
+
+
+@dataclass
+class Turn:
+    """A question and what has come of it so far. `stage` is the last stage that ended."""
+
+    question: str
+    run: Run
+    stage: str = ""
+    shown: list[Sentence] = field(default_factory=list)
+    answer: Answer | None = None
+    problem: str | None = None
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def running(self) -> bool:
+        return self.answer is None and self.problem is None
+
+    def advance(self, wait_s: float) -> bool:
+        """Take in what has happened; True if there is something new to draw."""
+        events = self.run.take(wait_s) if self.running else []
+        for event in events:
+            self._absorb(event)
+        return bool(events)
+
+    def settle(self) -> None:
+        """Stop it, and wait for the end, which is a token away."""
+        self.run.stop()
+        while self.running:
+            self.advance(0.25)
+
+    def _absorb(self, event: RunEvent) -> None:
+        if isinstance(event, Shown):
+            self.shown.append(event.sentence)
+        elif isinstance(event, Answer):
+            self.answer = event
+        elif isinstance(event, Failed):
+            self.problem = event.problem
+        else:
+            self.stage = event.stage
+
+
+@dataclass
+class Conversation:
+    """The turns of one session, oldest first; at most the last one is running."""
+
+    turns: list[Turn] = field(default_factory=list)
+
+    def ask(self, question: str, produce: Produce) -> None:
+        """Begin a turn; one that is still running is stopped, and keeps what it has shown."""
+        if self.turns:
+            self.turns[-1].settle()
+        self.turns.append(Turn(question, Run(produce)))
+
+    def clear(self) -> None:
+        if self.turns:
+            self.turns[-1].run.stop()
+        self.turns.clear()
+
+    def history(self) -> list[Message]:
+        """Questions with what was shown in answer to them.
+
+        Blocked turns are left out: the guard kept their words from the model, and so does this.
+        """
+        messages: list[Message] = []
+        for turn in self.turns:
+            if turn.answer is None or turn.answer.status == "blocked" or not turn.answer.text:
+                continue
+            messages.append(Message("user", turn.question))
+            messages.append(Message("assistant", turn.answer.text))
+        return messages
