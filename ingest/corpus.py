@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from ingest.readers.border import one_line, storable
+from ingest.readers.text import clean, is_blank
 from ingest.types import Failure, ParsedDocument, Section
 
 _SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
@@ -56,7 +57,7 @@ def is_corpus(path: Path) -> bool:
                     continue
                 seen += 1
                 # A line longer than the look shows its first fields only.
-                if _has_form(line) or (not line.endswith(b"\n") and _opens_with_id(line)):
+                if _has_form(line) or (len(line) == _LOOK_BYTES and _opens_with_id(line)):
                     return True
         except _DAMAGED:
             return False
@@ -155,7 +156,7 @@ def _document(line: bytes) -> tuple[str, Mapping[str, object]]:
         raise _BadLine("no id" if identity is None else "id is neither a string nor a number")
     if not isinstance(fields.get("text"), str):
         raise _BadLine("no text" if fields.get("text") is None else "text is not a string")
-    identity = _scalar(identity)
+    identity = clean(_scalar(identity))
     if not identity.strip():
         raise _BadLine("no id")
     return identity, fields
@@ -163,7 +164,7 @@ def _document(line: bytes) -> tuple[str, Mapping[str, object]]:
 
 def _parsed(identity: str, fields: Mapping[str, object]) -> ParsedDocument:
     text = str(fields["text"])
-    if not text.strip():
+    if is_blank(text):
         raise _BadLine("empty")
     title = fields.get("title")
     named = title if isinstance(title, str) and title.strip() else identity

@@ -66,16 +66,22 @@ class _Context(SpawnContext):
 
 
 def _enter_worker(memory_bytes: int) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit(resource.RLIMIT_AS, memory_bytes)
+    _limit(resource.RLIMIT_CORE, 0)
+
+
+def _limit(what: int, amount: int) -> None:
+    """Set a soft limit, no higher than what this process was given."""
+    _, hard = resource.getrlimit(what)
+    allowed = amount if hard == resource.RLIM_INFINITY else min(amount, hard)
+    resource.setrlimit(what, (allowed, hard))
 
 
 def _timed(seconds: float, function: Callable[..., T], arguments: tuple[object, ...]) -> T:
     """Run in the worker. The CPU limit ends a hung task even where its parent was killed."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    limit = math.ceil(usage.ru_utime + usage.ru_stime + seconds) + _GRACE_SECONDS
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (limit, hard))
+    spent = usage.ru_utime + usage.ru_stime
+    _limit(resource.RLIMIT_CPU, math.ceil(spent + seconds) + _GRACE_SECONDS)
     return function(*arguments)
 
 
@@ -138,6 +144,12 @@ class Workers:
             raise TaskFailed(f"timeout: not read within {self._seconds:g} s") from error
         except ProcessExpired as error:
             raise TaskFailed(f"crashed: the reader process ended with {error.exitcode}") from error
+        except MemoryError as error:
+            raise TaskFailed("too large: reading it needs more memory than allowed") from error
+        except BrokenProcessPool:
+            raise
+        except Exception as error:  # a task may raise anything, and costs itself alone
+            raise TaskFailed(f"crashed: {type(error).__name__}: {error}") from error
 
     def close(self) -> None:
         """Stop all processes, whatever they are doing. Needed once, harmless twice."""

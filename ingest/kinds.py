@@ -64,20 +64,29 @@ def sniff(data: bytes, name: str) -> str | None:
     `data` is the whole file for zip formats, at least its first HEAD bytes for all others.
     """
     head = data[:HEAD]
-    if b"%PDF-" in head[:1024]:
+    if _is_pdf(data, name):
         return "pdf"
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip_kind(data, name)
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         return _ole_kind(data)
     if head.startswith(b"\x1f\x8b"):
-        return "jsonl" if name.lower().endswith((".jsonl.gz", ".ndjson.gz")) else "gzip"
+        return "gzip"
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
     if not looks_like_text(head):
         return None
     return _text_kind(head, name)
+
+
+def _is_pdf(data: bytes, name: str) -> bool:
+    # Readers of PDF accept up to a kilobyte of junk before the mark; a text about PDF files may
+    # hold the mark too, but not what a PDF ends with.
+    at = data.find(b"%PDF-", 0, 1024)
+    if at < 0 or not data[:at].strip(b"\xef\xbb\xbf \t\r\n\x00"):
+        return at >= 0
+    return name.lower().endswith(".pdf") or b"startxref" in data[-2048:]
 
 
 def looks_like_text(head: bytes) -> bool:

@@ -6,8 +6,9 @@ import hashlib
 import os
 import stat
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -57,16 +58,20 @@ def content_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def discover(paths: Sequence[Path], limits: Limits) -> tuple[list[Source], list[Failure]]:
+def discover(
+    paths: Sequence[Path], limits: Limits, skip: Collection[Path] = ()
+) -> tuple[list[Source], list[Failure]]:
     """Every file under `paths`, each once, in the order of `paths` and sorted within each.
 
     Hidden files and directories in a tree are no documents. Links that lead out of their tree
-    are not followed. Whatever is met and cannot be a document is a failure with its reason.
+    are not followed. Folders in `skip` are not entered (a knowledge base among its documents).
+    Whatever is met and cannot be a document is a failure with its reason.
     """
+    walk = _Walk(limits, frozenset(folder.resolve() for folder in skip))
     found: dict[Path, Source] = {}
     failed: dict[str, Failure] = {}
     for path in paths:
-        for met in _walk(path, limits):
+        for met in walk.under(path):
             if isinstance(met, Failure):
                 failed.setdefault(met.path, met)
             else:
@@ -74,64 +79,85 @@ def discover(paths: Sequence[Path], limits: Limits) -> tuple[list[Source], list[
     return list(found.values()), list(failed.values())
 
 
-def _walk(path: Path, limits: Limits) -> Iterator[Source | Failure]:
-    try:
-        root = path.resolve(strict=True)
-    except (OSError, RuntimeError) as error:
-        yield Failure(str(path.absolute()), _reason(error))
-        return
-    if root.is_dir():
-        yield from _walk_tree(root, root, limits)
-    else:
-        yield _look_at(root, limits)
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """Meets what lies under a path."""
 
+    limits: Limits
+    skip: frozenset[Path]
 
-def _walk_tree(folder: Path, root: Path, limits: Limits) -> Iterator[Source | Failure]:
-    """Depth first without recursion: trees may be deeper than Python's stack."""
-    waiting = [folder]
-    while waiting:
-        here = waiting.pop()
-        if here.is_symlink():
-            yield from _follow(here, root, limits)
-        elif here.is_dir():
-            try:
-                inside = sorted(entry for entry in here.iterdir() if entry.name[0] != ".")
-            except OSError as error:
-                yield Failure(str(here), _reason(error))
-                continue
-            waiting.extend(reversed(inside))
+    def under(self, path: Path) -> Iterator[Source | Failure]:
+        try:
+            root = path.resolve(strict=True)
+        except (OSError, RuntimeError) as error:
+            yield _failure(path.absolute(), _reason(error))
+            return
+        if root.is_dir():
+            yield from self._tree(root)
         else:
-            yield _look_at(here, limits)
+            yield self._look_at(root)
 
+    def _tree(self, root: Path) -> Iterator[Source | Failure]:
+        # Depth first without recursion: trees may be deeper than Python's stack.
+        waiting = [root]
+        while waiting:
+            here = waiting.pop()
+            if here.is_symlink():
+                yield from self._follow(here, root)
+            elif not here.is_dir():
+                yield self._look_at(here)
+            elif here not in self.skip:
+                try:
+                    inside = sorted(entry for entry in here.iterdir() if entry.name[0] != ".")
+                except OSError as error:
+                    yield _failure(here, _reason(error))
+                else:
+                    waiting.extend(reversed(inside))
 
-def _follow(link: Path, root: Path, limits: Limits) -> Iterator[Source | Failure]:
-    try:
-        target = link.resolve(strict=True)
-    except (OSError, RuntimeError) as error:
-        yield Failure(str(link), f"broken symbolic link: {_reason(error)}")
-        return
-    if not target.is_relative_to(root):
-        yield Failure(str(link), f"symbolic link out of the tree, not followed: {target}")
-    elif not target.is_dir():
-        # A folder inside the tree is walked anyway, and a link to a parent would never end.
-        yield _look_at(target, limits)
+    def _follow(self, link: Path, root: Path) -> Iterator[Source | Failure]:
+        try:
+            target = link.resolve(strict=True)
+        except (OSError, RuntimeError) as error:
+            yield _failure(link, f"broken symbolic link: {_reason(error)}")
+            return
+        if not target.is_relative_to(root):
+            yield _failure(link, f"symbolic link out of the tree, not followed: {target}")
+        elif not target.is_dir():
+            # A folder inside the tree is walked anyway, and a link to a parent would never end.
+            yield self._look_at(target)
 
+    def _look_at(self, path: Path) -> Source | Failure:
+        try:
+            status = path.stat()
+            problem = self._problem(path, status)
+            corpus = not problem and is_corpus(path)
+        except OSError as error:
+            return _failure(path, _reason(error))
+        # A corpus is streamed line by line, so its size is no danger.
+        if not problem and not corpus and status.st_size > self.limits.file_bytes:
+            size, most = status.st_size / _MIB, self.limits.file_bytes / _MIB
+            problem = f"too large: {size:.1f} MiB, at most {most:.1f} MiB are read"
+        if problem:
+            return _failure(path, problem)
+        return Source(path, status.st_size, status.st_mtime_ns, status.st_ino, corpus)
 
-def _look_at(path: Path, limits: Limits) -> Source | Failure:
-    try:
-        status = path.stat()
+    def _problem(self, path: Path, status: os.stat_result) -> str:
         if not stat.S_ISREG(status.st_mode):
-            return Failure(str(path), "not a regular file")
+            return "not a regular file"
         if not os.access(path, os.R_OK):
-            return Failure(str(path), "permission denied")
-        corpus = is_corpus(path)
-    except OSError as error:
-        return Failure(str(path), _reason(error))
-    # A corpus is streamed line by line, so its size is no danger.
-    if status.st_size > limits.file_bytes and not corpus:
-        size, limit = status.st_size / _MIB, limits.file_bytes / _MIB
-        return Failure(str(path), f"too large: {size:.1f} MiB, at most {limit:.1f} MiB are read")
-    return Source(path, status.st_size, status.st_mtime_ns, status.st_ino, corpus)
+            return "permission denied"
+        if _printable(path) != str(path):
+            return "its name is not valid text"
+        return ""
+
+
+def _printable(path: Path) -> str:
+    """The path with "?" for bytes of its name that are no text, which no store would take."""
+    return str(path).encode("utf-8", errors="replace").decode("utf-8")
+
+
+def _failure(path: Path, reason: str) -> Failure:
+    return Failure(_printable(path), reason)
 
 
 def _reason(error: OSError | RuntimeError) -> str:
@@ -154,16 +180,6 @@ def _read(path: str) -> Result:
     except OSError as error:
         return Failure(path, _reason(error))
     return guarded(read, data, path)
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """A file whose reading has begun: bytes at hand for plain kinds, else a pending task."""
-
-    source: Source
-    local: tuple[str, bytes] | None = None
-    pending: Pending[Result] | None = None
-    failure: Failure | None = None
 
 
 class Loader:
@@ -190,37 +206,34 @@ class Loader:
 
     def load(self, sources: Iterable[Source]) -> Iterator[tuple[Source, Result]]:
         """Each source with its document, or with why there is none, in the order given."""
-        queue: deque[_Job] = deque()
+        queue: deque[tuple[Source, Callable[[], Result]]] = deque()
         size = 0
         for source in sources:
-            queue.append(self._begin(source))
+            queue.append((source, self._begin(source)))
             size += source.size
             while queue and (len(queue) > self._ahead or size > _AHEAD_BYTES):
-                job = queue.popleft()
-                size -= job.source.size
-                yield job.source, self._finish(job)
-        for job in queue:
-            yield job.source, self._finish(job)
+                done, finish = queue.popleft()
+                size -= done.size
+                yield done, finish()
+        while queue:
+            done, finish = queue.popleft()
+            yield done, finish()
 
-    def _begin(self, source: Source) -> _Job:
+    def _begin(self, source: Source) -> Callable[[], Result]:
+        """Begin to read; the returned function waits for the result."""
+        path = str(source.path)
         if source.size <= _SMALL:
             try:
                 data = source.path.read_bytes()
             except OSError as error:
-                return _Job(source, failure=Failure(str(source.path), _reason(error)))
+                return partial(Failure, path, _reason(error))
             kind = sniff(data, source.path.name)
             if kind is not None and kind in PLAIN_READERS:
-                return _Job(source, local=(kind, data))
-        return _Job(source, pending=self._workers.submit(_read, str(source.path)))
+                return partial(guarded, PLAIN_READERS[kind], data, path)
+        return partial(self._collect, self._workers.submit(_read, path), path)
 
-    def _finish(self, job: _Job) -> Result:
-        path = str(job.source.path)
-        if job.local is not None:
-            kind, data = job.local
-            return guarded(PLAIN_READERS[kind], data, path)
-        if job.pending is None:
-            return job.failure or Failure(path, "not read")
+    def _collect(self, pending: Pending[Result], path: str) -> Result:
         try:
-            return self._workers.collect(job.pending, _read, path)
+            return self._workers.collect(pending, _read, path)
         except TaskFailed as error:
             return Failure(path, error.reason)

@@ -86,7 +86,11 @@ def connect_writer(directory: Path) -> sqlite3.Connection:
     return connection
 
 
-def connect_reader(directory: Path) -> sqlite3.Connection:
+class ReaderConnection(sqlite3.Connection):
+    """A connection that can be held weakly, so that it is closed with its thread."""
+
+
+def connect_reader(directory: Path) -> ReaderConnection:
     """A connection that only reads. Works on read-only media too (no WAL file can be made)."""
     path = directory / DATABASE
     if not path.is_file():
@@ -95,7 +99,12 @@ def connect_reader(directory: Path) -> sqlite3.Connection:
     if not os.access(directory, os.W_OK) and not path.with_name(DATABASE + "-wal").exists():
         uri += "&immutable=1"
     return sqlite3.connect(
-        uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        uri,
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=ReaderConnection,
     )
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 Span = tuple[int, int]
 
 _BLANK = re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)+")
 _LINE_OWNER = re.compile(
-    r"[ \t]*(?:[-*+•‣◦▪–]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|#{1,6}|>|\||\.\.|```|~~~|:\w+:)(?:[ \t]|$|(?<=\|))"
+    r"[ \t]*(?:[-*+•‣◦▪–]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|#{1,6}|>|\||\.\.|```|~~~|:\w+:)"
+    r"(?:[ \t]|$|(?<=\|))"
 )
 _ROW = re.compile(r"[ \t]*\|.*\|[ \t]*$|[ \t]*\+[-=+]+\+[ \t]*$|[ \t]*(?:[-=*_#~^] ?){3,}[ \t]*$")
 _HEADING = re.compile(r" {0,3}#{1,6}[ \t]")
@@ -28,20 +30,22 @@ _STOP = re.compile(
 _WORD_BEFORE = re.compile(r"(?:^|[\s(\[{\"'“‘«/])([^\s(\[{\"'“‘«/]*)$")
 _INITIAL = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]$")
 _NUMBERED = re.compile(r"\(?\d{1,3}$")
-_ABBREVIATIONS = frozenset(
+_ABBREVIATION_WORDS = (
     "mr mrs ms mx dr prof sr jr st mt ft rev hon gen col capt cmdr lt sgt maj pres gov sen rep"
     " messrs mmes vs viz cf al etc approx appt apt dept est fig figs eq eqs ref refs sec secs ch"
     " chap chs vol vols no nos nr pp p pg para art ed eds trans tr inc ltd co corp llc bros assn"
     " ave blvd rd hwy jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur"
     " thurs fri sat sun min max sec hr hrs lb lbs oz ft incl excl resp orig univ tel ext e.g i.e"
     " a.m p.m u.s u.k u.n ph.d b.a m.a b.sc m.sc z.b d.h u.a bzw ca dr.h.c p.s n.b i.a vgl"
-    " abs bd".split()
+    " abs bd"
 )
+_ABBREVIATIONS = frozenset(_ABBREVIATION_WORDS.split())
 # Abbreviations that as often end a sentence: the next word decides.
-_SOFT = frozenset(
+_SOFT_WORDS = (
     "etc al inc ltd co corp llc jr sr a.m p.m u.s u.k u.n ph.d b.a m.a bros est no max min sec"
-    " mon sat sun fri".split()
+    " mon sat sun fri"
 )
+_SOFT = frozenset(_SOFT_WORDS.split())
 _WRAP_WIDTH = 60
 _SHORT_BLOCK = 3
 
@@ -79,7 +83,7 @@ def _lines(text: str, start: int, end: int) -> Iterator[Span]:
     if len(lines) <= _SHORT_BLOCK:
         width = max(width, _WRAP_WIDTH)
     here = at = start
-    for line, after in zip(lines, lines[1:], strict=False):
+    for line, after in pairwise(lines):
         at += len(line) + 1
         if _is_break(line, after, width):
             yield here, at

@@ -67,7 +67,10 @@ class Snapshot:
         parameters = None
         if len(visible) < len(self._group_sets):
             rows = self._visible_rows(visible, connection)
-            parameters = faiss.SearchParameters(sel=faiss.IDSelectorBatch(rows))
+            parameters = faiss.SearchParameters()
+            # Kept in a name of its own: FAISS holds no reference to it.
+            selector = faiss.IDSelectorBatch(rows)
+            parameters.sel = selector
         count = min(k, self._index.ntotal)
         scores, found = self._index.search(query, count, params=parameters)
         hits = [

@@ -6,17 +6,18 @@ Access groups are part of every search condition; nothing is filtered after rank
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from threading import Lock, local
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
 from ingest import manifest as manifests
+from ingest.commit import rollback
 from ingest.errors import IncompatibleKnowledgeBase, KnowledgeBaseError
 from ingest.manifest import check_embedder
 from ingest.records import (
@@ -28,9 +29,10 @@ from ingest.records import (
     document_record,
     stored_chunk,
 )
-from ingest.schema import connect_reader, database_errors, live
+from ingest.schema import ReaderConnection, connect_reader, database_errors, live
 from ingest.snapshot import Groups, Snapshot
 from ingest.types import DocumentRecord, Embedder, Hit, StoredChunk, Vectors
+from ingest.verify import VerifyReport, verify
 
 TITLE_WEIGHT, HEADINGS_WEIGHT, TEXT_WEIGHT = 2.0, 1.5, 1.0
 _ATTEMPTS = 3
@@ -51,7 +53,8 @@ class KnowledgeBase:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._threads = local()
-        self._connections: list[sqlite3.Connection] = []
+        # Weak: the connection of a thread that has ended goes with it.
+        self._connections: WeakSet[ReaderConnection] = WeakSet()
         self._lock = Lock()
         self._loading = Lock()
         self._snapshot = self._load()
@@ -71,7 +74,7 @@ class KnowledgeBase:
         """Close every thread's connection. The next query opens a new one."""
         with self._lock:
             self._threads = local()
-            for connection in self._connections:
+            for connection in list(self._connections):
                 connection.close()
             self._connections.clear()
 
@@ -188,6 +191,14 @@ class KnowledgeBase:
             updated=manifest.updated,
         )
 
+    def verify(self) -> VerifyReport:
+        """Check every row, text, chunk, vector and word. Reads the whole base."""
+        return verify(self.path, self._current().manifest)
+
+    def rollback(self) -> None:
+        """Return to the generation before. Raises KnowledgeBaseBusy, KnowledgeBaseError."""
+        rollback(self.path)
+
     def _current(self) -> Snapshot:
         """The snapshot of the newest committed generation; one stat when nothing changed."""
         if manifests.read_stamp(self.path) == self._snapshot.stamp:
@@ -211,13 +222,13 @@ class KnowledgeBase:
                     raise
         raise KnowledgeBaseError(self.path, "changes faster than it can be read")
 
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+    def _connection(self) -> ReaderConnection:
+        connection: ReaderConnection | None = getattr(self._threads, "connection", None)
         if connection is None:
             connection = connect_reader(self.path)
             self._threads.connection = connection
             with self._lock:
-                self._connections.append(connection)
+                self._connections.add(connection)
         return connection
 
     def _rows(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:

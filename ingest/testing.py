@@ -47,7 +47,7 @@ class HashEmbedder:
             for word in _TOKENS.findall(text.lower()) or [text]:
                 found[row] += _direction(word, self._dimension)
         norms = np.linalg.norm(found, axis=1, keepdims=True)
-        return found / np.maximum(norms, np.float32(1e-9))
+        return np.asarray(found / np.maximum(norms, 1e-9), dtype=np.float32)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Words and punctuation marks."""
@@ -57,4 +57,4 @@ class HashEmbedder:
 @lru_cache(maxsize=65536)
 def _direction(word: str, dimension: int) -> Vectors:
     seed = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little")
-    return np.random.default_rng(seed).standard_normal(dimension).astype(np.float32)
+    return np.asarray(np.random.default_rng(seed).standard_normal(dimension), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What ingestion passes around: parsed documents, chunks, records, reports. Frozen, no behaviour."""
+"""What ingestion passes around: parsed documents, chunks, records, reports. All frozen."""
 
 from __future__ import annotations
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 
+from ingest.manifest import read_manifest
 from ingest.store import KnowledgeBase
 from ingest.types import Embedder
 from rag.config import Config, load
@@ -24,8 +26,9 @@ NER = "en-core-web-sm"
 EMBEDDING_CACHE = 4096
 
 
+@cache
 def open_embedder() -> Embedder:
-    """The default embedder with a cache of texts. Raises ModelUnavailable if it was not pulled."""
+    """The default embedder, one a process, with a cache. Raises ModelUnavailable."""
     path = resolve(EMBEDDER)
     from ingest.embed import CachedEmbedder, SentenceEmbedder
 
@@ -33,11 +36,15 @@ def open_embedder() -> Embedder:
     return CachedEmbedder(inner, EMBEDDING_CACHE)
 
 
-def open_guard(config: Config, embedder: Embedder) -> Guard:
-    """All filters under the default policy, except labels that the config says to show."""
+def open_guard(config: Config, embedder: Embedder, report_names: bool = False) -> Guard:
+    """All filters under the default policy, except labels that the config says to show.
+
+    With `report_names`, names of people and places are found and reported too, though kept.
+    """
     from rag.safety.build import build_guard
 
-    return build_guard(resolve(NER), embedder, _policy(config), config.guard.timeout_s)
+    policy, seconds = _policy(config), config.guard.timeout_s
+    return build_guard(resolve(NER), embedder, policy, report_names, seconds)
 
 
 def open_engine(config: Config) -> Engine:
@@ -65,7 +72,7 @@ def open_assistant(kb: Path, model: str | None = None, config: Config | None = N
     config = config or load()
     if model:
         config = replace(config, engine=replace(config.engine, model=model))
-    KnowledgeBase.check(kb)
+    read_manifest(kb)  # a missing base is said before models are loaded
     with ThreadPoolExecutor(2) as pool:
         engine_job = pool.submit(open_engine, config)
         embedder = open_embedder()

@@ -6,6 +6,7 @@ Shared by grounding (does the source say so?) and by the pipeline (is this a cla
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from rag.words import STOP_WORDS
 
@@ -17,24 +18,26 @@ _NEGATION = re.compile(
 )
 _SUFFIXES = ("ingly", "edly", "ing", "ed", "es", "s", "ly")
 
-_NUMBER_WORDS = {
-    word: str(value)
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen sixteen seventeen eighteen nineteen twenty".split()
-    )
-} | {"thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "ninety": "90", "hundred": "100"}
+_SMALL = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen twenty"
+)
+_NUMBER_WORDS = {word: str(value) for value, word in enumerate(_SMALL.split())}
+_NUMBER_WORDS |= {"thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "ninety": "90"}
 
 _DONT_KNOW = re.compile(
-    r"^\W*(?:i(?:['’]m| am)? (?:do not|don['’]?t|dont|not|sorry,? but i (?:don['’]t|do not))\b.{0,20}"
-    r"\b(?:know|sure|have (?:that|this|any|the) information)"
-    r"|(?:the |these |those )?(?:given |provided )?(?:passages?|documents?|text|context|sources?) "
-    r"(?:do(?:es)?(?: not|n['’]t)) (?:answer|contain|mention|provide|say|state|specify|include|give)"
+    r"^\W*(?:"
+    r"i(?:['’]m| am)? (?:do not|don['’]?t|dont|not|sorry,? but i (?:don['’]t|do not))\b"
+    r".{0,20}\b(?:know|sure|have (?:that|this|any|the) information)"
+    r"|(?:the |these |those )?(?:given |provided )?"
+    r"(?:passages?|documents?|text|context|sources?) (?:do(?:es)?(?: not|n['’]t)) "
+    r"(?:answer|contain|mention|provide|say|state|specify|include|give)"
     r"|(?:there is )?no (?:information|mention|answer)\b)",
     re.IGNORECASE,
 )
 _FRAMING = re.compile(
-    r"^\W*(?:sure|certainly|of course|okay|ok|yes|no|hello|hi|thanks|thank you|you(?:'|’)re welcome|"
+    r"^\W*(?:sure|certainly|of course|okay|ok|yes|no|hello|hi|thanks|thank you|"
+    r"you['’]re welcome|"
     r"here (?:is|are)\b[^.]*|according to the (?:passages?|documents?)|"
     r"i hope (?:this|that) helps|let me know\b[^.]*|please let me know\b[^.]*)\W*$",
     re.IGNORECASE,
@@ -59,7 +62,7 @@ def names(text: str) -> frozenset[str]:
     """Capitalised words that do not begin the sentence, in lower case."""
     words = [word.strip(".,;:!?()[]\"'’“”") for word in _MARK.sub(" ", text).split()]
     found = set()
-    for before, word in zip(words, words[1:], strict=False):
+    for before, word in pairwise(words):
         if word[:1].isupper() and word.lower() not in STOP_WORDS and before:
             found.add(re.sub(r"['’]s$", "", word.lower()))
     return frozenset(found)

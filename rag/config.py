@@ -1,4 +1,4 @@
-"""One frozen, self-validating config a stage; read from TOML and the environment here and only here.
+"""One frozen, self-validating config a stage; read from TOML and the environment here alone.
 
 `SUREFOOT_<STAGE>_<FIELD>` overrides `[stage] field` of the file named by `SUREFOOT_CONFIG`, or of
 `surefoot.toml` in the working directory.
@@ -63,18 +63,21 @@ class PromptConfig:
 class GroundingConfig:
     """Sentences with support under `threshold` are withheld (`drop`) or shown marked (`annotate`).
 
-    A question whose best sentence is under `answerable` is not put to the model at all.
+    A question whose best sentence is under `near` is not put to the model at all. With `drop`, an
+    answer whose first claim is trusted less than `trust` is an "I don't know".
     """
 
     policy: GroundingPolicy = "drop"
     threshold: float = 0.35
-    answerable: float = 0.15
+    trust: float = 0.5
+    near: float = 0.15
 
     def __post_init__(self) -> None:
         known = get_args(GroundingPolicy)
         _require(self.policy in known, "grounding.policy", f"must be one of {', '.join(known)}")
         _require(0.0 <= self.threshold <= 1.0, "grounding.threshold", "must be 0 to 1")
-        _require(0.0 <= self.answerable <= 1.0, "grounding.answerable", "must be 0 to 1")
+        _require(0.0 <= self.trust <= 1.0, "grounding.trust", "must be 0 to 1")
+        _require(0.0 <= self.near <= 1.0, "grounding.near", "must be 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)

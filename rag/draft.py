@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from rag.abstain import answerability, trust
 from rag.claims import is_claim, is_refusal
 from rag.config import GroundingConfig
 from rag.grounding import Evidence, Grounder, Support
@@ -69,14 +70,15 @@ class Draft:
         self._waiting: list[Sentence] = []
         self._withheld = 0
         self._claims = 0
-        self._refused = False
+        self._refused: str | None = None
+        self._signals: dict[str, float] = {}
         self._query = question
         self._blocked_by: Verdict | None = None
 
     @property
     def decided(self) -> bool:
-        """True when what the model says next can't matter: it has said that it does not know."""
-        return self._refused
+        """True when what the model says next can't matter: the answer is "I don't know"."""
+        return self._refused is not None
 
     def stage(self, name: str) -> StageDone:
         """Record that a stage has ended now, in milliseconds since the question."""
@@ -119,22 +121,53 @@ class Draft:
         if not released.text.strip():
             return
         if is_refusal(released.text):
-            self._refused = self._claims == 0
+            if not self._claims:
+                self._refused = "the model found no answer in the passages"
             return
         if not is_claim(released.text):
             self._waiting.append(Sentence(released.text, None))
             return
-        yield from self._claim(released.text)
+        yield from self._claim(released)
 
-    def _claim(self, text: str) -> Iterator[AnswerEvent]:
+    def _claim(self, released: Released) -> Iterator[AnswerEvent]:
+        text = released.text
         support = self._grounder.support([text], self._evidence(), self._question)[0]
         score = support.score or 0.0
+        if not self._signals:
+            self._weigh(released, score)
         if self._config.policy == "drop" and score < self._config.threshold:
             self._withheld += 1
+            return
+        if self._refused is not None:
             return
         self._claims += 1
         yield from self._show(*self._waiting, Sentence(text, round(score, 4), self._cite(support)))
         self._waiting.clear()
+
+    def _weigh(self, released: Released, support: float) -> None:
+        """The first claim decides whether this is an answer at all."""
+        assert self._packed is not None
+        assert self._reading is not None
+        texts = [f"{self._place(unit)} {unit.text}" for unit in self._packed.units]
+        values = answerability(
+            self._query, texts, self._reading.best, support, self._logprobs(released)
+        )
+        self._signals = {**values, "trust": trust(values)}
+        if self._config.policy == "drop" and self._signals["trust"] < self._config.trust:
+            self._refused = "too little confidence that the passages answer this"
+
+    def _place(self, unit: Unit) -> str:
+        passage = self._passages[unit.passage]
+        return " ".join((passage.title, *passage.headings))
+
+    def _logprobs(self, released: Released) -> list[float]:
+        """Log-probabilities of the tokens that a segment came from."""
+        found, position = [], 0
+        for token in self._tokens:
+            if position < released.end and position + len(token.text) > released.start:
+                found.append(token.logprob)
+            position += len(token.text)
+        return found
 
     def finish(self) -> Iterator[AnswerEvent]:
         """The end of a generated answer: answered, abstained or blocked."""
@@ -142,8 +175,8 @@ class Draft:
             yield from self.blocked(notice(self._blocked_by, "answer"), self._blocked_by)
         elif self._claims:
             yield self._answer("answered", None)
-        elif self._refused or not self._withheld:
-            yield from self.abstained("the model found no answer in the passages")
+        elif self._refused is not None or not self._withheld:
+            yield from self.abstained(self._refused or "the model found no answer in the passages")
         else:
             yield from self.abstained("nothing that the model said is supported by the passages")
 
@@ -215,6 +248,7 @@ class Draft:
             trace=str(trace or ""),
             cause=cause,
             withheld=self._withheld,
+            signals={name: round(value, 4) for name, value in self._signals.items()},
         )
         if trace is not None:
             self._tracer.write(

@@ -1,4 +1,4 @@
-"""Does a source support a sentence? Support scores and the exact evidence, for gate and evals alike.
+"""Does a source support a sentence? Scores and the exact evidence, for gate and evals alike.
 
 Evidence units are sentences of the sources with their document offsets. A sentence of an answer is
 compared with each unit by meaning (embeddings) and by words, and its numbers, names and negations
@@ -13,8 +13,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
-
 
 from ingest.types import Embedder, Vectors
 from rag.claims import content_words, is_claim, names, negations, numbers
@@ -167,7 +167,7 @@ def _recall(wanted: frozenset[str], given: frozenset[str]) -> float:
 
 def _bigrams(text: str) -> frozenset[str]:
     words = text.lower().split()
-    return frozenset(f"{a} {b}" for a, b in zip(words, words[1:], strict=False))
+    return frozenset(f"{a} {b}" for a, b in pairwise(words))
 
 
 def _lowered(text: str) -> frozenset[str]:

@@ -122,7 +122,7 @@ class Assistant:
         if reading.failed is not None:
             yield from draft.blocked(notice(reading.failed, "answer"), reading.failed)
             return
-        if not reading.units or reading.best < self.config.grounding.answerable:
+        if not reading.units or reading.best < self.config.grounding.near:
             yield from draft.abstained("no passage comes near the question")
             return
         packed = self._pack(question, history, passages, reading)

@@ -197,7 +197,10 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The whole outcome of one question. `text` is exactly what was shown."""
+    """The whole outcome of one question. `text` is exactly what was shown.
+
+    `signals` are what the decision to answer rested on (see `rag.abstain`).
+    """
 
     status: AnswerStatus
     text: str
@@ -210,7 +213,7 @@ class Answer:
     trace: str
     cause: str | None = None
     withheld: int = 0
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    signals: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rag.models import resolve
 from rag.errors import SurefootError
+from rag.models import resolve
 
 SMALL_LM = "qwen2.5-coder-0.5b"
 
@@ -49,7 +49,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
-    yield
+    return
 
 
 def pytest_configure() -> None:

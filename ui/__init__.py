@@ -1,1 +1,1 @@
-"""Every front door: the command line, the Streamlit chat. Draws what `rag` returns, decides nothing."""
+"""Every front door: the command line, the chat. Draws what `rag` returns, decides nothing."""

@@ -7,6 +7,7 @@ closed page do.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from functools import partial
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ingest.errors import SurefootError
+from ingest.errors import KnowledgeBaseError, SurefootError
 from ingest.store import KnowledgeBase
 from ingest.types import DocumentRecord
 from rag.config import load as load_config
@@ -28,6 +29,7 @@ from ui.page.words import NEXT
 PARTS = Path(__file__).parent / "page"
 CSS, ICON = PARTS / "page.css", PARTS / "icon.svg"
 TICK_S = 0.25
+LOG = logging.getLogger("surefoot.chat")
 
 
 @st.cache_resource(show_spinner=False)
@@ -58,10 +60,22 @@ def main() -> None:
         return
     try:
         seen = sidebar(settings, settings.kb)
-    except SurefootError as error:
+    except KnowledgeBaseError as error:
         no_base(str(error), settings.kb)
         return
     chat(settings, settings.kb, seen)
+
+
+def page() -> None:
+    """The border of the page: whatever goes wrong becomes one line, and the log has the rest."""
+    try:
+        main()
+    except SurefootError as error:
+        st.html(cards.trouble_html(str(error)))
+    except Exception as error:
+        LOG.exception("the page failed")
+        problem = f"Unexpected {type(error).__name__}; the log has the details."
+        st.html(cards.trouble_html(problem, "Reload the page to try again."))
 
 
 def no_base(problem: str, kb: Path | None) -> None:
@@ -155,4 +169,4 @@ def follow(turn: Turn, number: int) -> None:
     st.rerun()
 
 
-main()
+page()

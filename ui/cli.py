@@ -1,4 +1,4 @@
-"""The command line. Commands live in `ui/commands`; here they get names, and errors get one line."""
+"""The command line. Commands live in `ui/commands`; here they get names, and errors one line."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from ui.commands import ingest as ingest_command
 
 HELP = """Ask your documents. Every answer is guarded, cited and checked, on this machine.
 
+\b
 First time:  surefoot demo
-Your files:  surefoot ingest ~/Documents --kb ~/kb  then  surefoot ask "..." --kb ~/kb
+Your files:  surefoot ingest ~/Documents --kb ~/kb
+             surefoot ask "..." --kb ~/kb
 In a page:   surefoot chat --kb ~/kb
 """
 

@@ -55,7 +55,7 @@ def _print_sources(answer: Answer, numbering: Numbering) -> None:
 
 def _print_facts(answer: Answer) -> None:
     acted = sorted({f.label for f in answer.findings if f.action != "keep"})
-    facts = [answer.status]
+    facts: list[str] = [answer.status]
     if answer.cause:
         facts.append(answer.cause)
     if answer.withheld:

@@ -54,6 +54,7 @@ def answer_json(answer: Answer) -> Json:
         "tokens": asdict(answer.tokens),
         "timings_ms": dict(answer.timings_ms),
         "model": asdict(answer.model),
+        "signals": dict(answer.signals),
         "trace": answer.trace,
     }
 

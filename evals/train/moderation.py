@@ -46,8 +46,9 @@ LABELS = (*CATEGORIES, ILLICIT, ANY)
 OTHERS = ("hatecheck", "davidson", "wikitox", "surge")
 SAFE_TYPED = ("wildguard_benign", "notinject", "squad-questions", "deepset")
 PROSE = ("squad", "python-devguide", "python-peps", "owasp-cheatsheets", "prometheus-docs")
-HELD_OUT = ("18f-handbook", "kubernetes-docs")
 BENIGN_RATE = 0.0005
+# Only a question is blocked for it, and the benign set holds borderline questions.
+ILLICIT_RATE = 0.004
 
 
 def examples(data: Path) -> Iterator[Example]:
@@ -84,7 +85,7 @@ def _moderation(row: dict[str, object], source: str, weight: float) -> Example:
 
 
 def thresholds(items: list[Example], scores: Floats) -> Floats:
-    """For each head the higher of: best F1 on OpenAI's set, `BENIGN_RATE` of benign texts."""
+    """For each head the higher of: best F1 on its reference set, the rate of benign texts."""
     source = np.array([e.source for e in items])
     benign = np.isin(source, ("prose", "typed-benign"))
     chosen = []
@@ -97,7 +98,8 @@ def thresholds(items: list[Example], scores: Floats) -> Floats:
         )
         known = asked & (truth >= 0)
         best = best_f1_threshold(scores[known, column], truth[known])
-        chosen.append(max(best, benign_threshold(scores[benign, column], BENIGN_RATE)))
+        rate = ILLICIT_RATE if label == ILLICIT else BENIGN_RATE
+        chosen.append(max(best, benign_threshold(scores[benign, column], rate)))
     return np.array(chosen)
 
 
@@ -114,7 +116,7 @@ def report(items: list[Example], scores: Floats, cut: Floats) -> list[str]:
                 f1 = f1_score(t, s >= cut[column])
                 auprc = average_precision_score(t, s)
                 lines.append(f"{label} on {name}: AUPRC {auprc:.3f}, F1 {f1:.3f} (n={len(t)})")
-    flagged = (scores >= cut).any(axis=1)
+    flagged = np.any(scores >= cut, axis=1)
     for name in ("prose", "typed-benign", *sorted(n for n in set(source) if "refusal" in n)):
         share = flagged[source == name].mean()
         lines.append(f"flagged of {name}: {share:.2%} (n={(source == name).sum()})")

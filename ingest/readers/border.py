@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from ingest.errors import UnreadableFile
-from ingest.readers.text import clean
+from ingest.readers.text import clean, is_blank
 from ingest.types import Failure, ParsedDocument, Section
 
 _MIB = 1 << 20
@@ -31,7 +31,7 @@ def guarded(
         return Failure(path, "corrupt: nested too deeply")
     except Exception as error:  # noqa: BLE001 - parsers of damaged files raise anything
         return Failure(path, f"corrupt: {one_line(error)}")
-    return storable(parsed) if parsed.text.strip("\ufeff \t\n\f\v") else Failure(path, "empty")
+    return Failure(path, "empty") if is_blank(parsed.text) else storable(parsed)
 
 
 def one_line(error: BaseException) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import io
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,17 +18,18 @@ from ingest.readers.text import clean
 from ingest.types import ParsedDocument
 
 _CORE = "docProps/core.xml"
-_FIELDS = {"dc:title": "title", "dc:creator": "author", "dc:subject": "subject"}
+_FIELD = re.compile(r"<dc:(title|creator|subject)\b[^<>]*>([^<]+)</dc:")
+_NAMES = {"title": "title", "creator": "author", "subject": "subject"}
 _BACKLINK = "↑"  # mammoth's way back from a note
 
 
 def read_docx(data: bytes, path: str) -> ParsedDocument:
     """A Word document. Raises UnreadableFile (encrypted, corrupt, empty)."""
     metadata = _core_properties(data, path)
-    html = mammoth.convert_to_html(
+    page = mammoth.convert_to_html(
         io.BytesIO(data), convert_image=mammoth.images.img_element(_no_image)
     ).value
-    parsed = from_tree(LexborHTMLParser(html.replace(_BACKLINK, "")), path)
+    parsed = from_tree(LexborHTMLParser(page.replace(_BACKLINK, "")), path)
     title = metadata.get("title") or parsed.title
     return replace(parsed, title=title, metadata=metadata)
 
@@ -45,13 +48,10 @@ def _core_properties(data: bytes, path: str) -> dict[str, str]:
         raise UnreadableFile(path, "corrupt", f"corrupt DOCX: {error}") from error
     if "word/document.xml" not in names and "[Content_Types].xml" not in names:
         raise UnreadableFile(path, "corrupt", "corrupt DOCX: no document inside")
-    # Three flat elements: an HTML parser reads them and knows no entities to expand.
-    tree = LexborHTMLParser(raw.decode("utf-8", errors="replace"))
+    # Three flat elements: a pattern reads them and knows no entities of the file's own to expand.
     found: dict[str, str] = {}
-    for node in tree.root.iter() if tree.root is not None else ():
-        for inner in (node, *node.css("*")):
-            key = _FIELDS.get(inner.tag or "")
-            value = " ".join(clean(inner.text()).split())
-            if key and value:
-                found[key] = value
+    for match in _FIELD.finditer(raw.decode("utf-8", errors="replace")):
+        value = " ".join(clean(html.unescape(match[2])).split())
+        if value:
+            found[_NAMES[match[1]]] = value
     return found

@@ -15,16 +15,21 @@ from ingest.readers.flow import Flow
 from ingest.readers.text import clean, decode, stem
 from ingest.types import ParsedDocument
 
-_DROPPED = "script style noscript template svg math head iframe object embed select button"
+_DROPPED = (
+    "script style noscript template svg head iframe object embed select button annotation"
+    " annotation-xml"
+)
 _NEVER = frozenset(_DROPPED.split())
 _BOILERPLATE = frozenset({"nav", "footer", "aside"})
 _ROLES = frozenset({"navigation", "banner", "contentinfo", "search", "complementary"})
 _BLOCK_TAGS = (
     "address article blockquote body caption center dd details dialog div dl dt fieldset"
     " figcaption figure footer form h1 h2 h3 h4 h5 h6 header hr html legend li main nav ol p pre"
-    " section summary table tbody tfoot thead tr ul"
+    " section summary table tbody td tfoot th thead tr ul"
 )
 _BLOCKS = frozenset(_BLOCK_TAGS.split())
+# A table with these inside arranges a page, or holds code beside its line numbers.
+_LAYOUT = "h1, h2, h3, h4, h5, h6, pre"
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w-]{2,40})", re.IGNORECASE)
 _INLINE_GAP = re.compile(r"[ \t\n\f\v\u00a0]+")
@@ -44,8 +49,8 @@ def from_tree(tree: LexborHTMLParser, path: str) -> ParsedDocument:
         # A page that consists of a header or a sidebar only is still a document.
         flow = _walk(root, keep_boilerplate=True)
     if not flow.text:
-        raise UnreadableFile(path, "empty", "empty: no text in the page")
-    title = tree.css_first("title", default=None)
+        raise UnreadableFile(path, "empty", "empty")
+    title = tree.css_first("head > title", default=None)
     named = " ".join(clean(title.text()).split()) if title is not None else ""
     return ParsedDocument(flow.text, named or flow.first_heading or stem(path), flow.sections)
 
@@ -108,6 +113,17 @@ def _in_article(node: LexborNode) -> bool:
     return False
 
 
+def _is_layout(table: LexborNode) -> bool:
+    """Whether a table arranges a page, or frames a box, instead of holding rows of values."""
+    if table.attributes.get("role") in ("presentation", "none"):
+        return True
+    if len(table.css("td, th")) <= len(table.css("tr")):
+        return True
+    if table.css_first("th") is not None:
+        return False
+    return len(table.css("table")) > 1 or table.css_first(_LAYOUT) is not None
+
+
 class _Walker:
     """Turns enter and leave events into blocks of a Flow."""
 
@@ -117,7 +133,7 @@ class _Walker:
         self._lists: list[int | None] = []
         self._marker = ""
         self._pre = 0
-        self._tables = 0
+        self._tables: list[bool] = []
         self._rows: list[str] = []
         self._cells: list[str] = []
 
@@ -127,26 +143,36 @@ class _Walker:
             self._inline.append(clean(node.text_content or ""))
         elif tag == "br":
             self._inline.append("\n" if self._pre else "\x0b")
-        elif self._tables and tag not in ("table", "pre"):
+        elif tag == "table":
+            self._enter_table(node)
+        elif self._depth:
             self._enter_in_table(tag)
         elif tag in _BLOCKS:
             self.flush()
             self._open(tag, node)
 
-    def _enter_in_table(self, tag: str) -> None:
-        if tag in _BLOCKS or tag in ("td", "th"):
+    @property
+    def _depth(self) -> int:
+        """How many tables of data we are in; tables for layout do not count."""
+        return sum(self._tables)
+
+    def _enter_table(self, node: LexborNode) -> None:
+        if self._depth:
             self._inline.append(" ")
-        if tag in ("td", "th", "tr") and self._tables == 1:
-            self._inline.clear()
+        else:
+            self.flush()
+        self._tables.append(bool(self._depth) or not _is_layout(node))
+
+    def _enter_in_table(self, tag: str) -> None:
+        if tag in _BLOCKS:
+            self._inline.append(" ")
 
     def _open(self, tag: str, node: LexborNode) -> None:
         if tag == "pre":
             self._pre += 1
-        elif tag == "table":
-            self._tables += 1
         elif tag == "ol":
             start = node.attributes.get("start") or "1"
-            self._lists.append(int(start) if start.isdecimal() else 1)
+            self._lists.append(int(start) if start.isdecimal() and len(start) < 10 else 1)
         elif tag == "ul":
             self._lists.append(None)
         elif tag == "li":
@@ -162,7 +188,9 @@ class _Walker:
 
     def leave(self, node: LexborNode) -> None:
         tag = node.tag or ""
-        if self._tables:
+        if tag == "table" and self._tables:
+            self._leave_table()
+        elif self._depth:
             self._leave_in_table(tag)
         elif tag in _HEADINGS:
             self.flow.heading(_HEADINGS[tag], self._take())
@@ -182,23 +210,26 @@ class _Walker:
         self._pre -= 1
         self.flow.block(code, "code")
 
-    def _leave_in_table(self, tag: str) -> None:
-        if tag == "table":
-            self._tables -= 1
-            if not self._tables:
-                self._end_row()
-                self.flow.block("\n".join(self._rows), "table")
-                self._rows.clear()
-        elif self._tables == 1 and tag in ("td", "th"):
-            self._cells.append(self._take().replace("\n", " "))
-        elif self._tables == 1 and tag == "tr":
-            self._end_row()
-        elif self._tables == 1 and tag == "caption":
-            self._rows.append(self._take().replace("\n", " "))
-        elif tag in _BLOCKS or tag in ("td", "th"):
+    def _leave_table(self) -> None:
+        if not self._tables.pop():
+            self.flush()
+        elif self._depth:
             self._inline.append(" ")
-        if tag == "pre" and self._pre:
-            self._pre -= 1
+        else:
+            self._end_row()
+            self.flow.block("\n".join(self._rows), "table")
+            self._rows.clear()
+
+    def _leave_in_table(self, tag: str) -> None:
+        outermost = self._depth == 1
+        if outermost and tag in ("td", "th"):
+            self._cells.append(self._take().replace("\n", " "))
+        elif outermost and tag == "tr":
+            self._end_row()
+        elif outermost and tag == "caption":
+            self._rows.append(self._take().replace("\n", " "))
+        elif tag in _BLOCKS:
+            self._inline.append(" ")
 
     def _end_row(self) -> None:
         if any(self._cells):

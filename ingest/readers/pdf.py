@@ -17,7 +17,7 @@ from ingest.types import ParsedDocument, Section
 _PASSWORD_ERROR = 4
 _MIN_CHARACTERS_A_PAGE = 10
 # PDFium marks a hyphen that only exists because the line ended.
-_LINE_HYPHEN = re.compile("[\x02\ufffe](?:\r?\n)?")
+_LINE_HYPHEN = re.compile("(.?)[\x02\ufffe](?:\r?\n)?(?=(.?))")
 _NO_TITLES = frozenset({"untitled", "untitled document", "powerpoint presentation", "document1"})
 _SPACES = re.compile(r"\s+")
 
@@ -84,8 +84,14 @@ def _page_text(document: pdfium.PdfDocument, index: int) -> str:
             textpage.close()
     finally:
         page.close()
-    lines = clean(_LINE_HYPHEN.sub("", raw)).split("\n")
+    lines = clean(_LINE_HYPHEN.sub(_join, raw)).split("\n")
     return "\n".join(line.rstrip() for line in lines).strip()
+
+
+def _join(match: re.Match[str]) -> str:
+    # Between small letters the hyphen is the typesetter's; in "Anglo-" and "Saxon" it is not.
+    before, after = match[1], match[2]
+    return before if before.islower() and after.islower() else before + "-"
 
 
 def _outline(document: pdfium.PdfDocument) -> Mapping[int, list[_Entry]]:

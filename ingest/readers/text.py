@@ -35,9 +35,14 @@ def decode(data: bytes, path: str) -> str:
     Raises UnreadableFile (empty, unsupported) when there is no text in it.
     """
     text = clean(_decode(data, path))
-    if not text.strip("\ufeff \t\n\f\v"):
+    if is_blank(text):
         raise UnreadableFile(path, "empty", "empty")
     return text
+
+
+def is_blank(text: str) -> bool:
+    """Whether there is nothing to read: white space and byte order marks only."""
+    return not text.strip().strip("\ufeff").strip()
 
 
 def _decode(data: bytes, path: str) -> str:

@@ -102,7 +102,7 @@ class TransformersEngine:
                 logits = self._forward([token_id])
 
     def _resume(self, prompt: list[int]) -> list[int]:
-        """Keep what the cache shares with `prompt`; returns the tokens that are still to be read."""
+        """Keep what the cache shares with `prompt`; returns the tokens still to be read."""
         from transformers import DynamicCache
 
         shared = 0
@@ -187,7 +187,8 @@ def _load(name: str) -> tuple[Any, Any, Path]:
     except (OSError, ValueError, KeyError) as error:
         line = " ".join(str(error).split())[:200]
         raise EngineError("transformers", f"cannot load {name}: {line}") from error
-    return tokenizer, model.to("cuda" if gpu else "cpu").eval(), folder
+    model.requires_grad_(False)
+    return tokenizer, (model.cuda() if gpu else model).eval(), folder
 
 
 def _folder(name: str) -> Path:

@@ -22,6 +22,7 @@ def build_guard(
     embedder: Embedder,
     policy: Policy = DEFAULT,
     report_names: bool = False,
+    timeout_s: float = 10.0,
 ) -> Guard:
     """A guard with personal data, moderation and injection filters.
 
@@ -33,7 +34,7 @@ def build_guard(
     moderation = ModerationFilter(_heads("moderation", embedder), vectors)
     injection = InjectionFilter(_heads("injection", embedder), vectors)
     pii = build_pii(ner_path, policy, report_names)
-    return Guard((pii, injection, moderation), policy)
+    return Guard((pii, injection, moderation), policy, timeout_s)
 
 
 def build_pii(ner_path: Path | None, policy: Policy, report_names: bool = False) -> PiiFilter:

@@ -46,7 +46,7 @@ class Heads:
         """Probabilities, shape (len(texts), C); 0 where the gate lets a text pass unseen."""
         seen = [grams(text) for text in texts]
         scores = np.zeros((len(texts), len(self.labels)), np.float32)
-        picked = [i for i, g in enumerate(seen) if not gated or self._worth_a_look(g)]
+        picked = [i for i, g in enumerate(seen) if not gated or self._let_through(g)]
         if picked:
             vectors = embed([texts[i] for i in picked])
             sparse = np.stack([_sum(self.sparse, seen[i]) for i in picked])
@@ -54,7 +54,11 @@ class Heads:
             scores[picked] = 1.0 / (1.0 + np.exp(-logits))
         return scores
 
-    def _worth_a_look(self, seen: Grams) -> bool:
+    def worth_a_look(self, texts: Sequence[str]) -> list[str]:
+        """The texts that the gate does not pass as harmless."""
+        return [text for text in texts if self._let_through(grams(text))]
+
+    def _let_through(self, seen: Grams) -> bool:
         total = float(self.gate[seen.buckets].sum()) * seen.weight
         return total >= self.gate_threshold
 
@@ -97,6 +101,7 @@ def save_heads(heads: Heads, path: Path) -> None:
         "gate": heads.gate.astype(np.float16),
     }
     save_file(tensors, path, metadata={"surefoot": json.dumps(metadata)})
+    path.chmod(0o644)
 
 
 def _check(heads: Heads, filter_name: str, embedder_sha256: str, dimension: int) -> None:

@@ -42,7 +42,8 @@ def _rule(name: str, pattern: str, score: float = 0.95) -> InjectionRule:
 RULES: tuple[InjectionRule, ...] = (
     _rule(
         "override",
-        r"\b(?:ignore|disregard|forget|override|overrule|bypass|neglect|discard|overlook|dismiss|"
+        r"(?<!not )(?<!n't )(?<!n’t )(?<!never )\b(?:ignore|disregard|forget|override|overrule|"
+        r"bypass|neglect|discard|overlook|dismiss|"
         r"do not (?:follow|obey)|don't (?:follow|obey)|stop (?:following|obeying))\s+"
         rf"(?:(?:about|to|with)\s+)?(?:{_PRIOR}\s+){{1,6}}{_ORDERS}\b"
         r"(?!\s+(?:on|in|from) (?:the|your) (?:screen|label|package|manual|box))",
@@ -58,13 +59,14 @@ RULES: tuple[InjectionRule, ...] = (
         "override",
         r"\b(?:vergiss|ignorier\w*|missachte)\b.{0,40}\b(?:anweisung\w*|instruktion\w*|befehl\w*|davor"
         r"|oben|vorherig\w*|aufgaben?)\b"
-        r"|\b(?:ignore[zr]?|oublie[zr]?)\b.{0,30}\b(?:instructions|consignes)\b"
+        r"|\b(?:ignore[zr]?|oublie[zr]?)\b.{0,20}\b(?:les|vos|tes|ces)\b.{0,30}\b(?:instructions|consignes)\b"
         r"|\b(?:ignora|olvida)\b.{0,30}\b(?:instrucciones|órdenes|istruzioni)\b",
     ),
     _rule(
         "new orders",
         r"\b(?:new|updated|real|actual|true|revised) (?:system )?(?:instructions?|prompt|"
-        r"directives?|orders|task)\s*(?:from (?:the )?(?:admin\w*|developer|system|user|openai|anthropic))?\s*:"
+        r"directives?|orders|task)\s*"
+        r"(?:from (?:the )?(?:admin\w*|developer|system|user|openai|anthropic))?\s*:"
         r"\s*(?:you|ignore|from now|do not|reveal|print|say|respond|reply|answer|output|send)\b",
         0.9,
     ),
@@ -103,8 +105,8 @@ RULES: tuple[InjectionRule, ...] = (
     _rule(
         "persona",
         r"\b(?:respond|answer|reply|act|behave|operate|speak)\b.{0,40}\bwithout (?:any )?"
-        r"(?:ethical|moral|content|safety|legal) (?:or \w+ )?(?:restrictions?|guidelines?|filters?|limits?|"
-        r"limitations?|constraints?|considerations?|polic(?:y|ies)|concerns?)\b",
+        r"(?:ethical|moral|content|safety|legal) (?:or \w+ )?(?:restrictions?|guidelines?|"
+        r"filters?|limits?|limitations?|constraints?|considerations?|polic(?:y|ies)|concerns?)\b",
         0.9,
     ),
     _rule(

@@ -33,10 +33,12 @@ class ModerationFilter:
 
     def find(self, text: str, stage: Stage) -> list[Finding]:
         """One finding for every sentence (in a question: or window) and category over threshold."""
-        units = sentences(text)
-        if stage == "question":
-            units = windows(text, units)
-        return self._flag(units, stage)
+        return self._flag(_units(text, stage), stage)
+
+    def warm(self, texts: Sequence[str], stage: Stage) -> None:
+        """Embeds what `find` will need for these texts in one batch."""
+        units = [unit.text for text in texts for unit in _units(text, stage)]
+        self._embed(self._heads.worth_a_look(units))
 
     def scores(self, text: str) -> Mapping[str, float]:
         """The highest probability of every category over the text's windows, nothing skipped."""
@@ -66,6 +68,11 @@ class ModerationFilter:
     def _scored(self, units: list[Unit], gated: bool) -> npt.NDArray[np.floating]:
         raw = self._heads.score([unit.text for unit in units], self._embed, gated)
         return combine(raw, self._heads.labels)
+
+
+def _units(text: str, stage: Stage) -> list[Unit]:
+    units = sentences(text)
+    return windows(text, units) if stage == "question" else units
 
 
 def combine(scores: npt.NDArray[np.floating], labels: Sequence[str]) -> npt.NDArray[np.floating]:

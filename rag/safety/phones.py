@@ -32,7 +32,11 @@ _NOT_PHONE = re.compile(
     r"|(?:1[5-9]|20)\d\d ?[-–/ ] ?(?:1[5-9]|20)\d\d.*|\d{1,3}(?: \d{3})+|\d{1,3}(?:\.\d{3})+"
     r"|\d{1,3}(?:\.\d{1,3}){3}|\d{3}-\d{2}-\d{4}|\d+\.\d+"
 )
-_NOT_CONTEXT = re.compile(r"(?i)(?:isbn|issn|doi|order|invoice|ticket|id|version|v|ssn|card)\W*$")
+_NOT_CONTEXT = re.compile(
+    r"(?i)\b(?:isbn|issn|doi|order|invoice|ticket|id|version|v|ssn|card|account|acct|routing|serial"
+    r"|member|policy|part|model|case|licen[cs]e|passport|reference|ref|tracking|nhs)"
+    r"(?: (?:number|no\.?|num|#))?\W*$"
+)
 _NORTH_AMERICA = re.compile(r"(?:\+?1[ .-]?)?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}")
 _TRUNK = re.compile(r"\(?0\d{1,5}\)?[ ./–-].*\d|0\d{1,2}(?:[ .-]\d{2}){4}")
 _FRENCH = re.compile(r"0\d(?:[ .-]?\d\d){4}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -28,9 +27,9 @@ def chat(
 
       surefoot chat --kb ~/kb --port 8600 --no-browser
     """
-    from ingest.store import KnowledgeBase
+    from ingest.manifest import read_manifest
 
-    KnowledgeBase.check(kb)
+    read_manifest(kb)
     page = Path(__file__).parents[1] / "chat.py"
     environment = {
         **os.environ,
@@ -43,4 +42,5 @@ def chat(
     command += ["--server.headless", "false" if browser else "true"]
     command += ["--browser.gatherUsageStats", "false", "--server.fileWatcherType", "none"]
     command += ["--client.toolbarMode", "minimal", "--client.showErrorDetails", "none"]
-    raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
+    # The server takes this process's place, so that ending one never leaves the other behind.
+    os.execve(sys.executable, command, environment)  # noqa: S606

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from rag.errors import SurefootError
+from rag.types import Stage
 from ui.options import JsonOption
+
+if TYPE_CHECKING:
+    from rag.safety.guard import Guard
 
 MAX_BYTES = 16 << 20
 
@@ -37,8 +41,8 @@ def guard(
     from ui.console import emit_json
 
     text = _read_input()
-    filters = open_guard(load(), open_embedder())
-    result = _filtered(filters, text, stage.value)
+    filters = open_guard(load(), open_embedder(), report_names=True)
+    result = _filtered(filters, text, cast(Stage, stage.value))
     if json:
         emit_json(result)
         return
@@ -59,7 +63,7 @@ def _read_input() -> str:
         raise SurefootError(f"standard input is not UTF-8 text (byte {error.start})") from error
 
 
-def _filtered(filters: Any, text: str, stage: str) -> dict[str, Any]:
+def _filtered(filters: Guard, text: str, stage: Stage) -> dict[str, Any]:
     from dataclasses import replace
 
     from rag.safety.notices import notice

@@ -45,25 +45,14 @@ def inline(text: str) -> str:
     return _pieces(_BULLET.sub(r"\1• ", _HEADING.sub(r"**\1**", text)))
 
 
-def sentence_html(
-    sentence: Sentence, numbering: Numbering, passages: Sequence[Passage], group: str
-) -> str:
-    """One sentence with its marks. Cards of one `group` close each other."""
-    body = sentence.text.rstrip()
-    tail = sentence.text[len(body) :] or " "
-    numbers = numbering.numbers(sentence.citations)
-    chips = "".join(
-        _chip(number, card(citation, passages), group)
-        for number, citation in zip(numbers, sentence.citations, strict=True)
-    )
-    return f"<span>{inline(body)}</span>{_support(sentence.support)}{chips}{escape(tail)}"
-
-
 def sentences_html(
     sentences: Iterable[Sentence], numbering: Numbering, passages: Sequence[Passage], group: str
 ) -> str:
-    """The sentences of an answer in their order."""
-    return "".join(sentence_html(item, numbering, passages, group) for item in sentences)
+    """The sentences of an answer in their order. `group` is a word that no other answer has."""
+    return "".join(
+        _sentence(sentence, numbering, passages, f"{group}-{index}")
+        for index, sentence in enumerate(sentences)
+    )
 
 
 def legend() -> str:
@@ -73,6 +62,19 @@ def legend() -> str:
         for words, level in _LEVELS.items()
     )
     return f'<div class="sf-legend">{items}</div>'
+
+
+def _sentence(
+    sentence: Sentence, numbering: Numbering, passages: Sequence[Passage], place: str
+) -> str:
+    body = sentence.text.rstrip()
+    tail = sentence.text[len(body) :] or " "
+    numbers = numbering.numbers(sentence.citations)
+    chips = "".join(
+        _chip(number, card(citation, passages), f"{place}-{number}")
+        for number, citation in zip(numbers, sentence.citations, strict=True)
+    )
+    return f"<span>{inline(body)}</span>{_support(sentence.support)}{chips}{escape(tail)}"
 
 
 def _pieces(text: str) -> str:
@@ -105,9 +107,10 @@ def _support(support: float | None) -> str:
     return dot + weak
 
 
-def _chip(number: int, content: str, group: str) -> str:
+def _chip(number: int, content: str, place: str) -> str:
+    """A number that opens a card. The browser's own popover closes it on a click elsewhere."""
     return (
-        f'<details class="sf-cite" name="{escape(group)}">'
-        f'<summary aria-label="Source {number}">{number}</summary>'
-        f'<div class="sf-card">{content}</div></details>'
+        f'<button class="sf-chip" type="button" popovertarget="{place}" '
+        f'aria-label="Source {number}">{number}</button>'
+        f'<div class="sf-card" id="{place}" popover="auto">{content}</div>'
     )

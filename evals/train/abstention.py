@@ -1,0 +1,142 @@
+"""Trains `rag/abstain.json`: is the first claim of an answer right? On questions with and without
+an answer, over a knowledge base of their paragraphs, with the default model.
+
+    python -m evals.train.abstention CASES.jsonl.gz --kb DIR --rows ROWS.jsonl [--sample 120]
+    python -m evals.train.abstention --fit ROWS.jsonl [--write]
+
+The first form answers questions and appends a row each (it can be stopped and goes on); the second
+fits, by cross-validation over clusters, and writes the weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold, cross_val_predict
+
+from rag.abstain import FEATURES
+from rag.config import Config, GroundingConfig
+
+FOLDS = 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", type=Path, nargs="?")
+    parser.add_argument("--kb", type=Path)
+    parser.add_argument("--rows", type=Path)
+    parser.add_argument("--sample", type=int, default=120)
+    parser.add_argument("--fit", type=Path)
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    if options.fit:
+        fit(options.fit, options.write)
+    else:
+        collect(options.cases, options.kb, options.rows, options.sample)
+
+
+def collect(cases: Path, kb: Path, rows: Path, sample: int) -> None:
+    """Answer with everything shown, and note what the gate would have gone by."""
+    from rag.pipeline import Assistant
+
+    config = Config(grounding=GroundingConfig(policy="annotate", near=0.0))
+    assistant = Assistant.open(kb, config=config)
+    done = {json.loads(line)["id"] for line in rows.open()} if rows.exists() else set()
+    with rows.open("a", encoding="utf-8") as out:
+        for case in spread(read(cases), sample):
+            if case["id"] in done:
+                continue
+            answer = assistant.answer(case["query"])
+            row = {
+                "id": case["id"],
+                "cluster": case.get("cluster", case["id"]),
+                "answerable": bool(case["answers"]),
+                "status": answer.status,
+                "right": contains(answer.text, case["answers"]),
+                "answer": answer.text,
+                "prompt": answer.tokens.prompt,
+                "total_ms": answer.timings_ms["total"],
+                **answer.signals,
+            }
+            out.write(json.dumps(row) + "\n")
+            out.flush()
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as stream:
+        return [json.loads(line) for line in stream]
+
+
+def spread(cases: list[dict[str, Any]], sample: int) -> Iterator[dict[str, Any]]:
+    """As many with an answer as without, spread over the file."""
+    kinds = [[c for c in cases if c["answers"]], [c for c in cases if not c["answers"]]]
+    half = sample // 2
+    picked = [kind[:: max(1, len(kind) // half)][:half] for kind in kinds]
+    for pair in zip(*picked, strict=False):
+        yield from pair
+
+
+def contains(text: str, answers: list[str]) -> bool:
+    said = " ".join(text.lower().split())
+    return any(" ".join(answer.lower().split()) in said for answer in answers)
+
+
+def fit(path: Path, write: bool) -> None:
+    rows = [json.loads(line) for line in path.open()]
+    refused = [row for row in rows if "trust" not in row]
+    judged = [row for row in rows if "trust" in row]
+    x = np.array([[row[name] for name in FEATURES] for row in judged])
+    y = np.array([int(row["right"]) for row in judged])
+    clusters = [row["cluster"] for row in judged]
+    model = LogisticRegression(C=1.0, max_iter=1000)
+    scores = cross_val_predict(
+        model, x, y, groups=clusters, cv=GroupKFold(FOLDS), method="predict_proba"
+    )[:, 1]
+    print(f"n={len(rows)}, refused by the model {len(refused)}, right {y.sum()} of {len(y)}")
+    print(f"AUC of right against wrong {roc_auc_score(y, scores):.3f}")
+    for index, name in enumerate(FEATURES):
+        print(f"  {name:<20} alone {roc_auc_score(y, x[:, index]):.3f}")
+    figures = {str(t): operating_point(rows, judged, scores, t) for t in (0.3, 0.4, 0.5, 0.6)}
+    print(json.dumps(figures, indent=1))
+    model.fit(x, y)
+    weights = {"bias": round(float(model.intercept_[0]), 4)}
+    weights |= {n: round(float(w), 4) for n, w in zip(FEATURES, model.coef_[0], strict=True)}
+    if write:
+        card = {
+            "what": "logistic regression over the features of rag/abstain.py",
+            "n": len(rows),
+            "cross_validated_auc": round(float(roc_auc_score(y, scores)), 3),
+            "operating_points": figures,
+            "command": "python -m evals.train.abstention (see its docstring)",
+        }
+        target = Path(__file__).parents[2] / "rag" / "abstain.json"
+        target.write_text(json.dumps({"card": card, "weights": weights}, indent=1) + "\n")
+    print(weights)
+
+
+def operating_point(
+    rows: list[dict[str, Any]], judged: list[dict[str, Any]], scores: Any, threshold: float
+) -> dict[str, float]:
+    shown = {row["id"] for row, score in zip(judged, scores, strict=True) if score >= threshold}
+    with_answer = [row for row in rows if row["answerable"]]
+    without = [row for row in rows if not row["answerable"]]
+    right = sum(1 for row in with_answer if row["id"] in shown and row["right"])
+    abstained = sum(1 for row in without if row["id"] not in shown)
+    return {
+        "answered_right_of_answerable": round(right / len(with_answer), 3),
+        "right_of_answered": round(right / max(1, len(shown)), 3),
+        "abstained_of_unanswerable": round(abstained / len(without), 3),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The README's commands and its example are run as printed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals.sample import DOCUMENTS
+
+pytestmark = [pytest.mark.e2e, pytest.mark.models]
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands() -> list[str]:
+    return [line for block in blocks("sh") for line in block.splitlines() if line.strip()]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, small_lm_path: Path) -> Path:
+    """A folder with docs/, as the README has it."""
+    folder = tmp_path_factory.mktemp("readme")
+    shutil.copytree(DOCUMENTS, folder / "docs")
+    return folder
+
+
+def test_there_are_commands() -> None:
+    assert sum("surefoot" in command for command in commands()) >= 8
+
+
+@pytest.mark.parametrize("command", commands())
+def test_command(command: str, place: Path, surefoot: Any) -> None:
+    if command.startswith("make "):
+        done = subprocess.run(
+            ["make", "-n", *shlex.split(command)[1:]], cwd=ROOT, capture_output=True, check=False
+        )
+        assert done.returncode == 0
+        return
+    *before, last = command.split(" | ")
+    stdin = shlex.split(before[0])[1].encode() + b"\n" if before else b""
+    arguments = shlex.split(last)
+    assert arguments[0] == "surefoot"
+    if arguments[1] == "chat":
+        assert surefoot("chat", "--help").code == 0  # the browser test opens the page itself
+        return
+    done = surefoot(*arguments[1:], stdin=stdin, cwd=place)
+    assert done.code == 0, done.err
+    assert done.out.strip()
+
+
+def test_example(place: Path) -> None:
+    code = blocks("python")[0]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=place,
+        env={**__import__("os").environ, "SUREFOOT_ENGINE_MODEL": "qwen2.5-coder-0.5b"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("answered")
+    assert "annual-leave.md" in done.stdout
