@@ -24,7 +24,7 @@ from ui.page import cards, shelf
 from ui.page.conversation import Conversation, Turn
 from ui.page.marks import escape_markdown
 from ui.page.settings import Loader, Settings
-from ui.page.words import NEXT
+from ui.page.words import NEXT, STOPPING
 
 PARTS = Path(__file__).parent / "page"
 CSS, ICON = PARTS / "page.css", PARTS / "icon.svg"
@@ -45,9 +45,9 @@ def open_loader(kb: Path, model: str | None) -> Loader:
 
 
 @st.cache_data(show_spinner=False, max_entries=4)
-def documents(kb: Path, generation: int, groups: frozenset[str]) -> tuple[DocumentRecord, ...]:
+def documents(kb: Path, stamp: str, groups: frozenset[str]) -> tuple[DocumentRecord, ...]:
     """What the reader may see of one generation."""
-    del generation  # part of the cache's key only
+    del stamp  # part of the cache's key only
     return shelf.visible(open_base(kb).documents(), groups)
 
 
@@ -93,7 +93,7 @@ def conversation() -> Conversation:
 def sidebar(settings: Settings, kb: Path) -> tuple[DocumentRecord, ...]:
     """The knowledge base at the side. Returns the documents that the reader may see."""
     info = open_base(kb).info()
-    seen = documents(kb, info.generation, settings.groups)
+    seen = documents(kb, f"{info.generation} {info.updated}", settings.groups)
     facts = shelf.Facts(
         name=kb.name,
         documents=len(seen),
@@ -115,12 +115,14 @@ def chat(settings: Settings, kb: Path, seen: tuple[DocumentRecord, ...]) -> None
     """The conversation, and the box to go on with it."""
     loader = open_loader(kb, settings.model)
     talk = conversation()
-    trouble = st.empty()
+    # Both are always there, so that what they held is gone the moment an answer begins.
+    trouble, hello = st.empty(), st.empty()
     asked = st.chat_input("Ask a question", max_chars=4000)
     if asked and asked.strip():
         ask(asked.strip(), loader, settings.groups)
     if not talk.turns:
-        welcome(kb, seen, loader, settings.groups)
+        with hello.container():
+            welcome(kb, seen, loader, settings.groups)
         if problem := loader.problem(wait_s=1.0):
             trouble.html(cards.trouble_html(problem))
     for number, turn in enumerate(talk.turns):
@@ -161,9 +163,13 @@ def draw(turn: Turn, number: int) -> None:
 def follow(turn: Turn, number: int) -> None:
     """Show sentences as they come. Each tick draws, so that a rerun can come in between."""
     body, status = st.empty(), st.empty()
-    st.button("Stop", key=f"stop-{number}", on_click=turn.run.stop)
+    if not turn.run.stopping:
+        st.button("Stop", key=f"stop-{number}", on_click=turn.run.stop)
+    if turn.shown:
+        body.html(cards.partial_html(turn.shown, f"sf-cites-{number}"))
     while turn.running:
-        status.html(cards.status_html(NEXT[turn.stage], time.monotonic() - turn.began))
+        words = STOPPING if turn.run.stopping else NEXT.get(turn.stage, turn.stage)
+        status.html(cards.status_html(words, time.monotonic() - turn.began))
         if turn.advance(TICK_S) and turn.shown:
             body.html(cards.partial_html(turn.shown, f"sf-cites-{number}"))
     st.rerun()

@@ -187,8 +187,11 @@ def _load(name: str) -> tuple[Any, Any, Path]:
     except (OSError, ValueError, KeyError) as error:
         line = " ".join(str(error).split())[:200]
         raise EngineError("transformers", f"cannot load {name}: {line}") from error
-    model.requires_grad_(False)
-    return tokenizer, (model.cuda() if gpu else model).eval(), folder
+    return tokenizer, _ready(model, gpu), folder
+
+
+def _ready(model: Any, gpu: bool) -> Any:
+    return (model.cuda() if gpu else model).eval()
 
 
 def _folder(name: str) -> Path:

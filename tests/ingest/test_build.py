@@ -155,7 +155,7 @@ def test_other_chunk_sizes_update(run: Any, tree: Any) -> None:
 def test_a_file_that_fails_keeps_its_old_version(run: Any, tree: Any, kb: Path) -> None:
     root = tree({"a.txt": "Text."})
     run()
-    (root / "a.txt").write_bytes(b"\x00\x01\x02\xff\xfe" * 500)
+    (root / "a.txt").write_bytes(b"\x7fELF" + bytes(range(256)) * 9)
     assert counts(run(prune=True)) == {"failed": 1}
     assert contents(kb)[str(root / "a.txt")][-1] == "Text."
 

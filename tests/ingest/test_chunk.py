@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,7 +46,7 @@ def documents(draw: st.DrawFn) -> ParsedDocument:
             draw(st.sampled_from([None, 1, 2])),
             draw(st.sampled_from(KINDS)),
         )
-        for start, end in zip(cuts, cuts[1:], strict=False)
+        for start, end in pairwise(cuts)
     )
     return ParsedDocument(text, "t", sections)
 

@@ -203,6 +203,10 @@ def test_searching_documents_does_not_stop_an_answer(visit: Visit) -> None:
     page.keyboard.press("Enter")
     playwright.expect(page.locator(".sf-shelf li")).to_have_count(1)
     playwright.expect(page.locator(".sf-answer")).to_contain_text("Sentence 9.", timeout=15_000)
+    page.fill(BOX, "leave instead")
+    page.keyboard.press("Enter")
+    playwright.expect(page.locator(".sf-why")).to_have_count(2, timeout=15_000)
+    playwright.expect(page.locator(".sf-note").first).to_contain_text("You stopped")
     page.get_by_role("button", name="New conversation").click()
     playwright.expect(page.locator(".sf-welcome")).to_be_visible()
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from threading import Event
@@ -147,11 +146,15 @@ def test_history_is_what_was_shown() -> None:
 def test_a_new_question_ends_the_running_one_and_keeps_what_it_showed() -> None:
     talk = Conversation()
     talk.ask("first", talks_on)
-    time.sleep(0.05)
+    first = talk.turns[0]
+    assert first.advance(1.0)
+    shown = "".join(sentence.text for sentence in first.shown).strip()
     talk.ask("second", says("Yes."))
-    assert talk.turns[0].answer is not None
-    assert talk.turns[0].shown
-    assert threading.active_count() < 50
+    assert first.run.stopping
+    assert talk.history() == [Message("user", "first"), Message("assistant", shown)]
+    while first.running:
+        first.advance(0.05)
+    assert first.answer is not None
     talk.clear()
     assert talk.history() == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -42,7 +42,7 @@ def guard(
 
     text = _read_input()
     filters = open_guard(load(), open_embedder(), report_names=True)
-    result = _filtered(filters, text, cast(Stage, stage.value))
+    result = _filtered(filters, text, stage.value)
     if json:
         emit_json(result)
         return

@@ -32,12 +32,6 @@ class Turn:
             self._absorb(event)
         return bool(events)
 
-    def settle(self) -> None:
-        """Stop it, and wait for the end, which is a token away."""
-        self.run.stop()
-        while self.running:
-            self.advance(0.25)
-
     def _absorb(self, event: RunEvent) -> None:
         if isinstance(event, Shown):
             self.shown.append(event.sentence)
@@ -51,19 +45,17 @@ class Turn:
 
 @dataclass
 class Conversation:
-    """The turns of one session, oldest first; at most the last one is running."""
+    """The turns of one session, oldest first; all but the last are done or about to be."""
 
     turns: list[Turn] = field(default_factory=list)
 
     def ask(self, question: str, produce: Produce) -> None:
         """Begin a turn; one that is still running is stopped, and keeps what it has shown."""
-        if self.turns:
-            self.turns[-1].settle()
+        self._stop()
         self.turns.append(Turn(question, Run(produce)))
 
     def clear(self) -> None:
-        if self.turns:
-            self.turns[-1].run.stop()
+        self._stop()
         self.turns.clear()
 
     def history(self) -> list[Message]:
@@ -73,8 +65,12 @@ class Conversation:
         """
         messages: list[Message] = []
         for turn in self.turns:
-            if turn.answer is None or turn.answer.status == "blocked" or not turn.answer.text:
-                continue
-            messages.append(Message("user", turn.question))
-            messages.append(Message("assistant", turn.answer.text))
+            text = "".join(sentence.text for sentence in turn.shown).strip()
+            blocked = turn.answer is not None and turn.answer.status == "blocked"
+            if text and not blocked:
+                messages += [Message("user", turn.question), Message("assistant", text)]
         return messages
+
+    def _stop(self) -> None:
+        if self.turns and self.turns[-1].running:
+            self.turns[-1].run.stop()

@@ -53,10 +53,12 @@ class Run:
         self._cancel = Lease(patience_s)
         self._events: SimpleQueue[RunEvent] = SimpleQueue()
         self._produce = produce
+        self.stopping = False
         threading.Thread(target=self._work, name="surefoot-answer", daemon=True).start()
 
     def stop(self) -> None:
         """Stops the model within a token; the last event still comes."""
+        self.stopping = True
         self._cancel.set()
 
     def take(self, wait_s: float) -> list[RunEvent]:

@@ -45,6 +45,7 @@ NEXT = {
     "guard_passages": "Choosing what fits the prompt",
     "budget": "Writing, and checking each sentence",
 }
+STOPPING = "Stopping"
 
 
 def label_name(label: str) -> str:
