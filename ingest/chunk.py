@@ -10,7 +10,8 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, pairwise
+from itertools import groupby, takewhile
+from operator import itemgetter
 
 from ingest.sentences import Span, split_sentences
 from ingest.types import Chunk, ParsedDocument, Section
@@ -86,11 +87,11 @@ def chunk_document(
     return [_chunk(document.text, digest, *piece) for piece in fitted]
 
 
-_Key = tuple[tuple[str, ...], int | None, int]
+_Key = tuple[tuple[str, ...], int | None]
 
 
 def _key(section: Section) -> _Key:
-    return section.headings, section.page, section.start
+    return section.headings, section.page
 
 
 def _spans(text: str, section: Section) -> Iterator[Span]:
@@ -172,42 +173,44 @@ def _even(tokens: int, settings: ChunkSettings) -> float:
 
 def _parts(text: str, units: list[tuple[_Unit, _Key]]) -> list[_Part]:
     parts: list[_Part] = []
-    for (headings, page), group in groupby(units, key=lambda item: item[1][:2]):
-        run = list(group)
-        # The same path twice in a row (two sections called "Example") is two parts only if the
-        # second opens with its own heading line; that is where a section starts anew.
-        parts.append(
-            _Part(headings, page, tuple(u for u, _ in run), _has_body(text, headings, run))
-        )
+    for (headings, page), group in groupby(units, key=itemgetter(1)):
+        run = tuple(unit for unit, _ in group)
+        parts.append(_Part(headings, page, run, _has_body(text, headings, run)))
     return parts
 
 
-def _has_body(text: str, headings: tuple[str, ...], run: list[tuple[_Unit, _Key]]) -> bool:
+def _has_body(text: str, headings: tuple[str, ...], run: tuple[_Unit, ...]) -> bool:
     """Whether a part holds more than its heading line."""
     if not headings:
         return True
-    body = text[run[0][0].start : run[-1][0].end]
+    body = text[run[0].start : run[-1].end]
     letters = sum(map(str.isalnum, body))
     return letters > sum(map(str.isalnum, headings[-1])) + 2
 
 
 def _merge(parts: list[_Part], settings: ChunkSettings) -> list[_Part]:
-    """A lone heading joins what follows; neighbouring crumbs under one parent join each other."""
+    """A lead-in joins what follows; neighbouring crumbs under one parent join each other."""
     merged: list[_Part] = []
     for part in parts:
         last = merged[-1] if merged else None
         if last is not None and _should_join(last, part, settings):
-            merged[-1] = _join(last, part)
+            merged[-1] = _join(last, part, _leads_in(last, part, settings))
         else:
             merged.append(part)
     return merged
 
 
+def _leads_in(last: _Part, part: _Part, settings: ChunkSettings) -> bool:
+    """Whether a part is no more than a heading, a label or a line above what it leads into."""
+    above = part.headings[: len(last.headings)] == last.headings
+    return above and (not last.has_body or last.tokens <= settings.small_tokens // 3)
+
+
 def _should_join(last: _Part, part: _Part, settings: ChunkSettings) -> bool:
     if last.page != part.page:
         return False
-    if not last.has_body:
-        return part.headings[: len(last.headings)] == last.headings
+    if _leads_in(last, part, settings):
+        return True
     if last.tokens + part.tokens > settings.max_tokens:
         return False
     small = min(last.tokens, part.tokens) <= settings.small_tokens
@@ -215,14 +218,16 @@ def _should_join(last: _Part, part: _Part, settings: ChunkSettings) -> bool:
     return small and bool(parent) and last.headings[: len(parent)] == parent
 
 
-def _join(last: _Part, part: _Part) -> _Part:
-    shared = 0
-    for one, other in zip(last.headings, part.headings, strict=False):
-        if one != other:
-            break
-        shared += 1
-    headings = part.headings if not last.has_body else part.headings[:shared]
-    return replace(part, headings=headings, units=last.units + part.units, has_body=part.has_body)
+def _join(last: _Part, part: _Part, leads_in: bool) -> _Part:
+    """One part of two, under the path of what it leads into or the path that both share."""
+    pairs = zip(last.headings, part.headings, strict=False)
+    shared = tuple(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return replace(
+        part,
+        headings=part.headings if leads_in else shared,
+        units=last.units + part.units,
+        has_body=last.has_body or part.has_body,
+    )
 
 
 _Piece = tuple[int, int, _Part, int]
@@ -253,8 +258,3 @@ def _fit(
 def _chunk(text: str, digest: bytes, start: int, end: int, part: _Part, tokens: int) -> Chunk:
     name = hashlib.sha256(digest + f"{start}:{end}".encode()).hexdigest()[:20]
     return Chunk(name, start, end, text[start:end], part.headings, part.page, tokens)
-
-
-def covered(chunks: Sequence[Chunk]) -> bool:
-    """Whether chunks are in order and do not overlap; for tests and `kb verify`."""
-    return all(one.end <= other.start for one, other in pairwise(chunks))

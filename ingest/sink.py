@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from itertools import islice
 
-from ingest.chunk import ChunkSettings, chunk_document
+from ingest.chunk import ChunkSettings, TokenCounter, chunk_document
 from ingest.progress import Progress
 from ingest.types import Chunk, Embedder, ParsedDocument
 from ingest.writer import Content, Writer
@@ -15,6 +15,7 @@ _BATCH_CHUNKS = 512
 _BATCH_CHARACTERS = 8_000_000
 _EMBED_AT_ONCE = 256
 _MAX_PREFIX = 160
+_MAX_PREFIX_TOKENS = 48
 
 
 class Sink:
@@ -45,7 +46,7 @@ class Sink:
         if self._writer is None or not chunks:
             return len(chunks)
         title = "" if parsed.title == name else parsed.title
-        inputs = [embedding_input(title, chunk) for chunk in chunks]
+        inputs = embedding_inputs(title, chunks, self._embedder.count_tokens)
         keys = [hashlib.sha256(text.encode()).digest() for text in inputs]
         self._inputs.update(zip(keys, inputs, strict=True))
         self._contents.append(Content(key, sha256, size, parsed, chunks, keys, self._groups))
@@ -75,13 +76,24 @@ class Sink:
             self._progress.advance("embed", len(keys))
 
 
-def embedding_input(title: str, chunk: Chunk) -> str:
-    """What is embedded for a chunk: where it stands, then its text.
+def embedding_inputs(title: str, chunks: Sequence[Chunk], count: TokenCounter) -> list[str]:
+    """What is embedded for each chunk: where it stands, then its text.
 
-    The prefix is short enough that a full chunk still fits the embedder's window.
+    The prefix is short enough that a full chunk still fits the embedder's window: nothing of a
+    chunk is cut unseen.
     """
-    prefix = _prefix(title, chunk.headings)
-    return f"{prefix}\n{chunk.text}" if prefix else chunk.text
+    paths = list(dict.fromkeys(chunk.headings for chunk in chunks))
+    prefixes = [_prefix(title, path) for path in paths]
+    sizes = zip(paths, prefixes, count(prefixes), strict=True)
+    short = {path: _shortened(prefix, tokens) for path, prefix, tokens in sizes}
+    return [f"{short[chunk.headings]}\n{chunk.text}".lstrip("\n") for chunk in chunks]
+
+
+def _shortened(prefix: str, tokens: int) -> str:
+    if tokens <= _MAX_PREFIX_TOKENS:
+        return prefix
+    # Where a character is a token or more, a share of the characters is the same of the tokens.
+    return prefix[: len(prefix) * _MAX_PREFIX_TOKENS // tokens]
 
 
 def _prefix(title: str, headings: Sequence[str]) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
+from threading import Event
 
 from ingest.manifest import read_manifest
 from ingest.store import KnowledgeBase
@@ -15,11 +17,12 @@ from rag.errors import ConfigError
 from rag.grounding import Grounder
 from rag.models import catalogue, resolve, sha256_of, spec
 from rag.pipeline import Assistant
+from rag.prompt import SYSTEM
 from rag.retrieve import Retriever
 from rag.safety.guard import Guard
 from rag.safety.policy import DEFAULT, Policy, Rule
 from rag.trace import Tracer
-from rag.types import Engine
+from rag.types import Decoding, Engine, Message
 
 EMBEDDER = "all-minilm-l6-v2"
 NER = "en-core-web-sm"
@@ -74,8 +77,9 @@ def open_assistant(kb: Path, model: str | None = None, config: Config | None = N
         config = replace(config, engine=replace(config.engine, model=model))
     read_manifest(kb)  # a missing base is said before models are loaded
     with ThreadPoolExecutor(2) as pool:
-        engine_job = pool.submit(open_engine, config)
+        engine_job = pool.submit(_warm_engine, config)
         embedder = open_embedder()
+        embedder.embed(["Is it loaded?"])
         base = KnowledgeBase.open(kb, embedder)
         guard = open_guard(config, embedder)
         engine = engine_job.result()
@@ -89,6 +93,15 @@ def open_assistant(kb: Path, model: str | None = None, config: Config | None = N
         config=config,
         tracer=Tracer(kb / "traces", facts),
     )
+
+
+def _warm_engine(config: Config) -> Engine:
+    """The engine with the prompt's fixed part read already: every question begins with it."""
+    engine = open_engine(config)
+    beginning = (Message("system", SYSTEM), Message("user", ""))
+    with closing(engine.stream(beginning, Decoding(max_tokens=1), Event())) as tokens:
+        next(tokens, None)
+    return engine
 
 
 def _policy(config: Config) -> Policy:

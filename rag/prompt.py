@@ -32,6 +32,9 @@ CLOSE = "</passage>"
 GAP = " … "
 NOTHING = "(no passages were found)"
 
+FULL = "the budget is full"
+FAR = "far less relevant than the best sentence"
+
 # Room for passages that a long question may not take away, while the window has it.
 LEAST_PASSAGE_TOKENS = 192
 
@@ -60,11 +63,16 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Token limits of one prompt: `target` is aimed at, `limit` is what fits beside the answer."""
+    """Token limits of one prompt: `target` is aimed at, `limit` is what fits beside the answer.
+
+    Sentences worth less than `floor` of the best one are left out even where there is room: on the
+    development questions that cost no answer and a fifth of the tokens.
+    """
 
     target: int
     limit: int
     history_share: float = 0.3
+    floor: float = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +100,15 @@ def pack(
         raise PromptTooLong(bare, budget.limit)
     target = min(budget.limit, max(budget.target, bare + LEAST_PASSAGE_TOKENS))
     turns, dropped = fit_history(question, history, passages, target, budget.history_share, count)
-    kept = fit_units(question, turns, passages, units, target, count)
+    least = budget.floor * max((unit.value for unit in units), default=0.0)
+    worthy = [unit for unit in units if unit.value >= least]
+    kept = fit_units(question, turns, passages, worthy, target, count)
     messages = compose(question, turns, passages, kept)
     return Packed(
         messages=messages,
         tokens=count(messages),
         units=kept,
-        dropped=(*dropped, *_left_out(units, kept, passages, count)),
+        dropped=(*dropped, *_left_out(units, kept, passages, least, count)),
     )
 
 
@@ -231,20 +241,25 @@ def _in_order(kept: Sequence[int], units: Sequence[Unit]) -> tuple[Unit, ...]:
 
 
 def _left_out(
-    units: Sequence[Unit], kept: Sequence[Unit], passages: Sequence[Passage], count: Counter
+    units: Sequence[Unit],
+    kept: Sequence[Unit],
+    passages: Sequence[Passage],
+    least: float,
+    count: Counter,
 ) -> list[Dropped]:
-    """One line a passage: how many of its sentences were left out, and their tokens."""
+    """One line a passage and reason: how many sentences were left out, and their tokens."""
     inside = {(unit.passage, unit.start) for unit in kept}
-    lost: dict[int, list[Unit]] = {}
+    lost: dict[tuple[int, str], list[Unit]] = {}
     for unit in units:
         if (unit.passage, unit.start) not in inside:
-            lost.setdefault(unit.passage, []).append(unit)
+            why = FULL if unit.value >= least else FAR
+            lost.setdefault((unit.passage, why), []).append(unit)
     rows = []
-    for index, missing in sorted(lost.items()):
+    for (index, why), missing in sorted(lost.items()):
         total = sum(1 for unit in units if unit.passage == index)
         what = (
             f"{len(missing)} of {total} sentences of passage {index + 1} ({passages[index].title})"
         )
         tokens = sum(count_text(unit.text, count) for unit in missing)
-        rows.append(Dropped(what, tokens, "less relevant, and the budget is full"))
+        rows.append(Dropped(what, tokens, why))
     return rows

@@ -54,14 +54,14 @@ def _print_sources(answer: Answer, numbering: Numbering) -> None:
 
 
 def _print_facts(answer: Answer) -> None:
-    acted = sorted({f.label for f in answer.findings if f.action != "keep"})
+    masked = {label for label in _labels(answer) if f"<{label}>" in answer.text}
     facts: list[str] = [answer.status]
     if answer.cause:
         facts.append(answer.cause)
     if answer.withheld:
         facts.append(f"{answer.withheld} unsupported sentence(s) withheld")
-    if acted:
-        facts.append("withheld or masked: " + ", ".join(acted))
+    if masked:
+        facts.append("masked: " + ", ".join(sorted(masked)))
     OUT.print(f"  [dim]{escape(' · '.join(facts))}[/]")
     times = answer.timings_ms
     shown = f"first shown {times['first_shown'] / 1000:.1f} s, " if "first_shown" in times else ""
@@ -69,3 +69,7 @@ def _print_facts(answer: Answer) -> None:
         f"  [dim]{shown}total {times['total'] / 1000:.1f} s · {answer.tokens.prompt} prompt and "
         f"{answer.tokens.completion} answer tokens · {escape(answer.model.name)}[/]"
     )
+
+
+def _labels(answer: Answer) -> set[str]:
+    return {finding.label for finding in answer.findings if finding.action == "redact"}

@@ -103,6 +103,18 @@ def test_small_neighbours_join_under_their_parent() -> None:
     assert last.headings == ("Winch",)
 
 
+def test_a_label_above_the_first_heading_joins_it() -> None:
+    chunks = chunk_document(markdown(".. _label:\n\n# A\n\nSome text."), COUNT)
+    assert [chunk.headings for chunk in chunks] == [("A",)]
+
+
+def test_lone_headings_side_by_side_join() -> None:
+    text = "# Plan\n\nSome words to begin with. " * 3 + "\n\n## Hopes\n\n## Fears\n\n## Ends\n\n"
+    last = chunk_document(markdown(text), COUNT)[-1]
+    assert "## Hopes" in last.text
+    assert "## Ends" in last.text
+
+
 def test_sections_of_different_parents_stay_apart() -> None:
     chunks = chunk_document(markdown("# A\n\nShort text.\n\n# B\n\nOther text.\n"), COUNT)
     assert [chunk.headings for chunk in chunks] == [("A",), ("B",)]

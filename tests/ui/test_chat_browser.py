@@ -25,8 +25,8 @@ pytestmark = pytest.mark.browser
 UI = Path(ui.__file__).parent
 BOX = "[data-testid=stChatInputTextArea]"
 SMALL_LM = "qwen2.5-coder-0.5b"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+FLAGS += ["--disable-background-networking", "--disable-component-update"]
 Page = Any
 
 
@@ -52,6 +52,10 @@ class Visit:
         playwright.expect(ends).to_have_count(before + 1, timeout=wait_s * 1000)
         return self.page
 
+    def begin_anew(self) -> None:
+        self.page.get_by_role("button", name="New conversation").click()
+        playwright.expect(self.page.locator(".sf-welcome")).to_be_visible()
+
     def check(self) -> None:
         """No complaint, and nothing was asked of another machine."""
         assert self.complaints == []
@@ -66,10 +70,10 @@ class Visit:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    binary = next((found for name in names if (found := shutil.which(name))), None)
+    binaries = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
+    binary = next(filter(None, binaries), None)
     if binary is None:
-        pytest.skip(f"none of {', '.join(names)} is installed")
+        pytest.skip("no Chromium is installed")
     with playwright.sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=binary, args=FLAGS)
         yield chromium
@@ -104,10 +108,8 @@ def wait_for(url: str, server: subprocess.Popen[bytes], log: Path, limit_s: floa
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +120,7 @@ def fake_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = [sys.executable, "-m", "streamlit", "run", str(script)]
     command += ["--server.port", str(port), "--server.address", "127.0.0.1"]
     command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
-    env = {"SUREFOOT_CHAT_KB": str(folder / "handbook")}
-    yield from serve(command, port, env, folder / "log")
+    yield from serve(command, port, {"SUREFOOT_CHAT_KB": str(folder / "kb")}, folder / "log")
 
 
 @pytest.fixture
@@ -178,7 +179,6 @@ def test_states_have_their_own_cards(visit: Visit) -> None:
     assert page.locator(".sf-pill").all_inner_texts() == ["e-mail hidden", "phone number hidden"]
     page = visit.ask("fails")
     playwright.expect(page.locator(".sf-trouble")).to_contain_text("gave no more tokens")
-    assert "Traceback" not in page.content()
     visit.check()
 
 
@@ -207,8 +207,7 @@ def test_searching_documents_does_not_stop_an_answer(visit: Visit) -> None:
     page.keyboard.press("Enter")
     playwright.expect(page.locator(".sf-why")).to_have_count(2, timeout=15_000)
     playwright.expect(page.locator(".sf-note").first).to_contain_text("You stopped")
-    page.get_by_role("button", name="New conversation").click()
-    playwright.expect(page.locator(".sf-welcome")).to_be_visible()
+    visit.begin_anew()
 
 
 def test_sessions_do_not_mix(visit: Visit, browser: Any, fake_url: str) -> None:
@@ -233,8 +232,7 @@ def test_nothing_is_wider_than_the_page(browser: Any, fake_url: str, width: int)
         page.locator(".sf-chip").first.click()
         assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= width
         box = page.locator(".sf-card").first.bounding_box()
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= width
+        assert 0 <= box["x"] <= width - box["width"]
     finally:
         context.close()
 
@@ -282,9 +280,11 @@ def test_the_demo_on_the_real_page(browser: Any, real_base: Path, real_url: str)
         assert text[citation["start"] : citation["end"]] == citation["quote"]
         page.keyboard.press("Escape")
 
+        visit.begin_anew()
         visit.ask(questions["unanswerable"]["question"], wait_s=180)
         playwright.expect(page.locator(".sf-unknown h4")).to_have_text("I don’t know")
 
+        visit.begin_anew()
         visit.ask(questions["pii"]["question"], wait_s=180)
         for opened in page.locator("details").all():
             opened.evaluate("element => { element.open = true }")
@@ -297,7 +297,7 @@ def test_the_demo_on_the_real_page(browser: Any, real_base: Path, real_url: str)
 
 def traced(page: Page) -> dict[str, Any]:
     """The answer's record on disk, found as a reader finds it."""
-    page.locator(".sf-why summary").last.evaluate("element => { element.parentNode.open = true }")
+    page.locator(".sf-why summary").last.click()
     path = page.locator(".sf-why dd", has_text="/traces/").last.inner_text()
     answer: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))["answer"]
     return answer
