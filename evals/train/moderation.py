@@ -45,10 +45,12 @@ ILLICIT = "ILLICIT"
 LABELS = (*CATEGORIES, ILLICIT, ANY)
 OTHERS = ("hatecheck", "davidson", "wikitox", "surge")
 SAFE_TYPED = ("wildguard_benign", "notinject", "squad-questions", "deepset")
+# Ordinary questions to documents; every other one is kept back to be measured on.
+SAFE_QUESTIONS = ("qa-clapnq", "qa-mtrag", "rewrite-cast")
 PROSE = ("squad", "python-devguide", "python-peps", "owasp-cheatsheets", "prometheus-docs")
 BENIGN_RATE = 0.0005
 # Only a question is blocked for it, and the benign set holds borderline questions.
-ILLICIT_RATE = 0.004
+ILLICIT_RATE = 0.002
 
 
 def examples(data: Path) -> Iterator[Example]:
@@ -70,6 +72,9 @@ def examples(data: Path) -> Iterator[Example]:
             if row["source"] in SAFE_TYPED and not row["injection"]:
                 safe = dict.fromkeys(LABELS, 0)
                 yield Example(str(row["text"]), "typed-benign", safe, 0.3)
+    for name in SAFE_QUESTIONS:
+        for row in list(read_cases(cases / f"{name}.jsonl.gz"))[::2]:
+            yield Example(str(row["query"]), "typed-benign", dict.fromkeys(LABELS, 0), 0.3)
     for sentence in benign_sentences(data, PROSE, 1200):
         yield Example(sentence, "prose", dict.fromkeys(LABELS, 0), 0.3)
 
