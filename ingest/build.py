@@ -14,7 +14,7 @@ from ingest.chunk import ChunkSettings
 from ingest.commit import commit
 from ingest.errors import KnowledgeBaseError, KnowledgeBaseMissing
 from ingest.intake import Intake
-from ingest.load import Limits, Source, discover
+from ingest.load import Limits, discover
 from ingest.lock import NAME as LOCK
 from ingest.lock import writer_lock
 from ingest.manifest import DATABASE, Manifest, check_embedder, read_manifest
@@ -50,7 +50,7 @@ def ingest(
     directory, roots = Path(kb), [Path(path) for path in paths]
     limits, chunking = limits or Limits(), chunking or ChunkSettings()
     manifest = _existing(directory, embedder)
-    sources, failures = _sources(roots, directory, limits)
+    sources, failures = discover(roots, limits, skip=[directory])
     if not dry_run and manifest is None and not sources:
         # Nothing to ingest must not leave an empty base behind.
         return _only_failures(failures, progress, time.monotonic() - began)
@@ -87,15 +87,6 @@ def _existing(directory: Path, embedder: Embedder) -> Manifest | None:
         return None
     check_embedder(directory, manifest, embedder)
     return manifest
-
-
-def _sources(
-    roots: list[Path], directory: Path, limits: Limits
-) -> tuple[list[Source], list[Failure]]:
-    """What is under the paths, less the knowledge base itself."""
-    sources, failures = discover(roots, limits)
-    own = directory.resolve()
-    return [source for source in sources if not source.path.is_relative_to(own)], failures
 
 
 def _only_failures(failures: list[Failure], progress: Progress, seconds: float) -> IngestReport:

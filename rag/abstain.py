@@ -1,8 +1,8 @@
-"""Is the answer that begins here worth showing? What the passages and the model say about it. Pure.
+"""Do the passages answer the question? What retrieval and the model say about it. Pure.
 
-One logistic model over retrieval (does any passage come near the question, are its words there?),
-the first claim's support, and the model's own log-probabilities; trained on questions with and
-without an answer by `evals/train/abstention.py`.
+One logistic model over retrieval (does any passage come near, are the question's words there?) and
+the model's own log-odds of Yes against No when asked; trained on questions with and without an
+answer by `evals/train/abstention.py`. Decided before anything is generated.
 """
 
 from __future__ import annotations
@@ -15,46 +15,29 @@ from pathlib import Path
 
 from rag.claims import content_words
 
-FEATURES = (
-    "near",
-    "question_words",
-    "question_words_best",
-    "support",
-    "mean_logprob",
-    "low_logprob",
-)
-FLOOR = -8.0
+FEATURES = ("near", "question_words", "question_words_best", "log_odds")
 
 
 def answerability(
-    question: str,
-    texts: Sequence[str],
-    near: float,
-    support: float,
-    logprobs: Sequence[float],
+    question: str, texts: Sequence[str], near: float, log_odds: float
 ) -> dict[str, float]:
-    """Features of a first claim: `texts` are the sentences in the prompt, with their headings.
+    """The features: `texts` are the sentences in the prompt, with their headings.
 
-    `near` is the best sentence's value for the question; `logprobs` are those of the claim's
-    tokens, natural logs.
+    `near` is the best sentence's value for the question, `log_odds` the model's of Yes against No.
     """
     wanted = content_words(question)
     words = [content_words(text) for text in texts]
-    everywhere = frozenset().union(*words)
-    bounded = [max(FLOOR, value) for value in logprobs] or [FLOOR]
-    lowest = sorted(bounded)[: max(1, len(bounded) // 5)]
+    everywhere: frozenset[str] = frozenset().union(*words)
     return {
         "near": near,
         "question_words": _share(wanted, everywhere),
         "question_words_best": max((_share(wanted, mine) for mine in words), default=0.0),
-        "support": support,
-        "mean_logprob": sum(bounded) / len(bounded),
-        "low_logprob": sum(lowest) / len(lowest),
+        "log_odds": log_odds,
     }
 
 
 def trust(features: Mapping[str, float], weights: Mapping[str, float] | None = None) -> float:
-    """Probability that the answer is right."""
+    """Probability that the passages hold the answer."""
     weights = weights or shipped_weights()
     total = weights["bias"] + sum(weights[name] * features[name] for name in FEATURES)
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, total))))
@@ -62,6 +45,7 @@ def trust(features: Mapping[str, float], weights: Mapping[str, float] | None = N
 
 @cache
 def shipped_weights() -> Mapping[str, float]:
+    """The trained weights that ship; their card stands beside them in the file."""
     path = Path(__file__).parent / "abstain.json"
     weights: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["weights"]
     return weights

@@ -63,8 +63,8 @@ class PromptConfig:
 class GroundingConfig:
     """Sentences with support under `threshold` are withheld (`drop`) or shown marked (`annotate`).
 
-    A question whose best sentence is under `near` is not put to the model at all. With `drop`, an
-    answer whose first claim is trusted less than `trust` is an "I don't know".
+    A question whose best sentence is under `near` is not put to the model at all. With `drop`, one
+    that the passages answer with a probability under `trust` gets an "I don't know".
     """
 
     policy: GroundingPolicy = "drop"

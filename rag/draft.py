@@ -40,7 +40,7 @@ from rag.types import (
 
 VEIL = "•"
 MAX_QUOTES = 3
-LEAST_QUOTE = 3
+LEAST_QUOTE = 12
 
 
 class Draft:
@@ -70,7 +70,7 @@ class Draft:
         self._waiting: list[Sentence] = []
         self._withheld = 0
         self._claims = 0
-        self._refused: str | None = None
+        self._refused = False
         self._signals: dict[str, float] = {}
         self._query = question
         self._blocked_by: Verdict | None = None
@@ -78,7 +78,7 @@ class Draft:
     @property
     def decided(self) -> bool:
         """True when what the model says next can't matter: the answer is "I don't know"."""
-        return self._refused is not None
+        return self._refused
 
     def stage(self, name: str) -> StageDone:
         """Record that a stage has ended now, in milliseconds since the question."""
@@ -94,6 +94,7 @@ class Draft:
 
     def read(self, reading: Reading) -> None:
         self._reading = reading
+        self._passages = reading.passages
         self.add_findings(reading.findings)
 
     def packed(self, packed: Packed) -> None:
@@ -121,53 +122,35 @@ class Draft:
         if not released.text.strip():
             return
         if is_refusal(released.text):
-            if not self._claims:
-                self._refused = "the model found no answer in the passages"
+            self._refused = self._claims == 0
             return
         if not is_claim(released.text):
             self._waiting.append(Sentence(released.text, None))
             return
-        yield from self._claim(released)
+        yield from self._claim(released.text)
 
-    def _claim(self, released: Released) -> Iterator[AnswerEvent]:
-        text = released.text
+    def _claim(self, text: str) -> Iterator[AnswerEvent]:
         support = self._grounder.support([text], self._evidence(), self._question)[0]
         score = support.score or 0.0
-        if not self._signals:
-            self._weigh(released, score)
         if self._config.policy == "drop" and score < self._config.threshold:
             self._withheld += 1
-            return
-        if self._refused is not None:
             return
         self._claims += 1
         yield from self._show(*self._waiting, Sentence(text, round(score, 4), self._cite(support)))
         self._waiting.clear()
 
-    def _weigh(self, released: Released, support: float) -> None:
-        """The first claim decides whether this is an answer at all."""
+    def weigh(self, log_odds: float) -> bool:
+        """Do the passages answer this? `log_odds` are the model's own, of Yes against No."""
         assert self._packed is not None
         assert self._reading is not None
         texts = [f"{self._place(unit)} {unit.text}" for unit in self._packed.units]
-        values = answerability(
-            self._query, texts, self._reading.best, support, self._logprobs(released)
-        )
+        values = answerability(self._query, texts, self._reading.best, log_odds)
         self._signals = {**values, "trust": trust(values)}
-        if self._config.policy == "drop" and self._signals["trust"] < self._config.trust:
-            self._refused = "too little confidence that the passages answer this"
+        return self._signals["trust"] >= self._config.trust
 
     def _place(self, unit: Unit) -> str:
         passage = self._passages[unit.passage]
         return " ".join((passage.title, *passage.headings))
-
-    def _logprobs(self, released: Released) -> list[float]:
-        """Log-probabilities of the tokens that a segment came from."""
-        found, position = [], 0
-        for token in self._tokens:
-            if position < released.end and position + len(token.text) > released.start:
-                found.append(token.logprob)
-            position += len(token.text)
-        return found
 
     def finish(self) -> Iterator[AnswerEvent]:
         """The end of a generated answer: answered, abstained or blocked."""
@@ -175,8 +158,8 @@ class Draft:
             yield from self.blocked(notice(self._blocked_by, "answer"), self._blocked_by)
         elif self._claims:
             yield self._answer("answered", None)
-        elif self._refused is not None or not self._withheld:
-            yield from self.abstained(self._refused or "the model found no answer in the passages")
+        elif self._refused or not self._withheld:
+            yield from self.abstained("the model found no answer in the passages")
         else:
             yield from self.abstained("nothing that the model said is supported by the passages")
 
@@ -220,6 +203,7 @@ class Draft:
         parts = quotable(unit.start, unit.end, self._reading.masks[unit.passage])
         spans = [_trimmed(passage, start, end) for start, end in parts]
         spans = sorted(spans, key=lambda span: span[0] - span[1])[:MAX_QUOTES]
+        spans = [span for span in spans if span[1] - span[0] >= LEAST_QUOTE] or spans[:1]
         return [
             Citation(
                 passage.document,
@@ -230,7 +214,7 @@ class Draft:
                 passage.text[start - passage.start : end - passage.start],
             )
             for start, end in sorted(spans)
-            if end - start >= LEAST_QUOTE
+            if start < end
         ]
 
     def _answer(self, status: AnswerStatus, cause: str | None) -> Answer:

@@ -13,7 +13,7 @@ from rag.config import Config
 from rag.draft import Draft
 from rag.grounding import Grounder
 from rag.memory import self_contained
-from rag.prompt import Budget, Packed, pack
+from rag.prompt import CHOICES, Budget, Packed, pack
 from rag.reading import Reading, read
 from rag.retrieve import Retriever
 from rag.safety.guard import Guard
@@ -27,7 +27,6 @@ from rag.types import (
     Decoding,
     Engine,
     Message,
-    Passage,
     Shown,
     Verdict,
 )
@@ -125,22 +124,29 @@ class Assistant:
         if not reading.units or reading.best < self.config.grounding.near:
             yield from draft.abstained("no passage comes near the question")
             return
-        packed = self._pack(question, history, passages, reading)
+        packed = self._pack(question, history, reading)
         draft.packed(packed)
         yield draft.stage("budget")
-        yield from self._speak(draft, packed, stop)
+        yes, no = self.engine.score(packed.check, CHOICES)
+        trusted = draft.weigh(yes - no)
+        yield draft.stage("check")
+        if trusted or self.config.grounding.policy == "annotate":
+            yield from self._speak(draft, packed, stop)
+        else:
+            yield from draft.abstained("the passages do not seem to answer this")
 
     def _pack(
         self,
         question: str,
         history: Sequence[Message],
-        passages: Sequence[Passage],
         reading: Reading,
     ) -> Packed:
         engine, prompt = self.config.engine, self.config.prompt
         limit = self.engine.window - min(engine.max_tokens, self.engine.window // 2)
         budget = Budget(prompt.tokens, limit, prompt.history_share)
-        packed = pack(question, history, passages, reading.units, budget, self.engine.count_tokens)
+        packed = pack(
+            question, history, reading.passages, reading.units, budget, self.engine.count_tokens
+        )
         return replace(packed, dropped=(*reading.dropped, *packed.dropped))
 
     def _speak(self, draft: Draft, packed: Packed, stop: Event) -> Iterator[AnswerEvent]:

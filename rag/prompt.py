@@ -27,6 +27,9 @@ SYSTEM = (
     "exactly: I don't know."
 )
 ASK = "{passages}\n\nQuestion: {question}"
+# Asked first, on the same passages, so that only these words are read anew for the answer.
+CHECK = ASK + "\n\nIs this exact question answered in the passages? Reply only Yes or No."
+CHOICES = ("Yes", "No")
 OPEN = '<passage id="{number}" source="{source}">'
 CLOSE = "</passage>"
 GAP = " … "
@@ -43,7 +46,7 @@ _FENCE = re.compile(r"<(?=\s*/?\s*passage\b)", re.IGNORECASE)
 
 def template_hash() -> str:
     """Changes whenever the wording or the layout of the prompt does."""
-    parts = (str(TEMPLATE_VERSION), SYSTEM, ASK, OPEN, CLOSE, GAP)
+    parts = (str(TEMPLATE_VERSION), SYSTEM, ASK, CHECK, OPEN, CLOSE, GAP)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -77,9 +80,13 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A prompt that fits: its messages, exact token count, the sentences in it, what was left."""
+    """A prompt that fits: its messages, exact token count, the sentences in it, what was left.
+
+    `check` asks the model of the same passages whether they hold the answer.
+    """
 
     messages: tuple[Message, ...]
+    check: tuple[Message, ...]
     tokens: int
     units: tuple[Unit, ...]
     dropped: tuple[Dropped, ...]
@@ -95,7 +102,7 @@ def pack(
 ) -> Packed:
     """The best prompt within `budget`. Raises PromptTooLong if the bare question does not fit."""
     count = _remembered(count)
-    bare = count(compose(question, (), passages, ()))
+    bare = count(compose(question, (), passages, (), CHECK))
     if bare > budget.limit:
         raise PromptTooLong(bare, budget.limit)
     target = min(budget.limit, max(budget.target, bare + LEAST_PASSAGE_TOKENS))
@@ -106,6 +113,7 @@ def pack(
     messages = compose(question, turns, passages, kept)
     return Packed(
         messages=messages,
+        check=compose(question, turns, passages, kept, CHECK),
         tokens=count(messages),
         units=kept,
         dropped=(*dropped, *_left_out(units, kept, passages, least, count)),
@@ -170,12 +178,13 @@ def compose(
     turns: Sequence[Message],
     passages: Sequence[Passage],
     units: Sequence[Unit],
+    ask: str = ASK,
 ) -> tuple[Message, ...]:
     """The chat messages for these sentences: passages fenced, best first, question last."""
     blocks = [_block(index, passages, units) for index in _passage_order(units)]
     body = "\n".join(blocks) if blocks else NOTHING
-    ask = Message("user", ASK.format(passages=body, question=question))
-    return (Message("system", SYSTEM), *turns, ask)
+    last = Message("user", ask.format(passages=body, question=question))
+    return (Message("system", SYSTEM), *turns, last)
 
 
 def count_text(text: str, count: Counter) -> int:

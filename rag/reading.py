@@ -26,9 +26,12 @@ MEANING, WORDS, RANK = 0.7, 0.3, 0.15
 class Reading:
     """What may be read of the passages. `masks` are document spans hidden in each passage.
 
+    `passages` are those given, with titles and headings as they may be shown.
+
     `failed` is the first verdict of a filter that did not run, if any: then nothing is read.
     """
 
+    passages: tuple[Passage, ...]
     units: tuple[Unit, ...]
     findings: tuple[Finding, ...]
     masks: tuple[tuple[Mask, ...], ...]
@@ -42,7 +45,8 @@ def read(question: str, passages: Sequence[Passage], guard: Guard, embedder: Emb
     verdicts = guard.check_all([passage.text for passage in passages], "passage")
     failed = next((verdict for verdict in verdicts if verdict.status == "error"), None)
     if failed is not None:
-        return Reading((), (), tuple(() for _ in passages), (), 0.0, failed)
+        return Reading((), (), (), (), (), 0.0, failed)
+    passages = [_labelled(passage, guard) for passage in passages]
     pieces: list[Unit] = []
     dropped: list[Dropped] = []
     hidden: list[tuple[Mask, ...]] = []
@@ -59,7 +63,7 @@ def read(question: str, passages: Sequence[Passage], guard: Guard, embedder: Emb
         for passage, verdict in zip(passages, verdicts, strict=True)
         for finding in verdict.findings
     )
-    return Reading(units, findings, tuple(hidden), tuple(dropped), best)
+    return Reading(tuple(passages), units, findings, tuple(hidden), tuple(dropped), best)
 
 
 def quotable(start: int, end: int, hidden: Sequence[Mask]) -> list[tuple[int, int]]:
@@ -73,6 +77,15 @@ def quotable(start: int, end: int, hidden: Sequence[Mask]) -> list[tuple[int, in
         position = mask.end
     parts.append((position, end))
     return [(a, b) for a, b in parts if a < b]
+
+
+def _labelled(passage: Passage, guard: Guard) -> Passage:
+    """The passage with its title and headings guarded: they are shown and read too."""
+    title, *headings = (
+        guard.check(label, "passage").text or "(hidden)" if label else ""
+        for label in (passage.title, *passage.headings)
+    )
+    return replace(passage, title=title, headings=tuple(headings))
 
 
 def _sentences(

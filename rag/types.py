@@ -121,6 +121,8 @@ class Engine(Protocol):
         self, messages: Sequence[Message], decoding: Decoding, cancel: Event
     ) -> Generator[Token, None, None]: ...
 
+    def score(self, messages: Sequence[Message], choices: Sequence[str]) -> list[float]: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:

@@ -1,11 +1,11 @@
-"""Trains `rag/abstain.json`: is the first claim of an answer right? On questions with and without
-an answer, over a knowledge base of their paragraphs, with the default model.
+"""Trains `rag/abstain.json`: do the passages answer the question? On questions with and without an
+answer, over a knowledge base of their paragraphs, with the default model.
 
     python -m evals.train.abstention CASES.jsonl.gz --kb DIR --rows ROWS.jsonl [--sample 120]
     python -m evals.train.abstention --fit ROWS.jsonl [--write]
 
-The first form answers questions and appends a row each (it can be stopped and goes on); the second
-fits, by cross-validation over clusters, and writes the weights.
+The first form appends a row for each question (it can be stopped and goes on); the second fits,
+by cross-validation over articles, and writes the weights.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def main() -> None:
 
 
 def collect(cases: Path, kb: Path, rows: Path, sample: int) -> None:
-    """Answer with everything shown, and note what the gate would have gone by."""
+    """Note what the gate goes by, without an answer being generated."""
     from rag.pipeline import Assistant
 
-    config = Config(grounding=GroundingConfig(policy="annotate", near=0.0))
+    config = Config(grounding=GroundingConfig(trust=1.0, near=0.0))
     assistant = Assistant.open(kb, config=config)
     done = {json.loads(line)["id"] for line in rows.open()} if rows.exists() else set()
     with rows.open("a", encoding="utf-8") as out:
@@ -59,9 +59,6 @@ def collect(cases: Path, kb: Path, rows: Path, sample: int) -> None:
                 "id": case["id"],
                 "cluster": case.get("cluster", case["id"]),
                 "answerable": bool(case["answers"]),
-                "status": answer.status,
-                "right": contains(answer.text, case["answers"]),
-                "answer": answer.text,
                 "prompt": answer.tokens.prompt,
                 "total_ms": answer.timings_ms["total"],
                 **answer.signals,
@@ -85,56 +82,41 @@ def spread(cases: list[dict[str, Any]], sample: int) -> Iterator[dict[str, Any]]
         yield from pair
 
 
-def contains(text: str, answers: list[str]) -> bool:
-    said = " ".join(text.lower().split())
-    return any(" ".join(answer.lower().split()) in said for answer in answers)
-
-
 def fit(path: Path, write: bool) -> None:
     rows = [json.loads(line) for line in path.open()]
-    refused = [row for row in rows if "trust" not in row]
-    judged = [row for row in rows if "trust" in row]
-    x = np.array([[row[name] for name in FEATURES] for row in judged])
-    y = np.array([int(row["right"]) for row in judged])
-    clusters = [row["cluster"] for row in judged]
+    rows = [row for row in rows if "trust" in row]
+    x = np.array([[row[name] for name in FEATURES] for row in rows])
+    y = np.array([int(row["answerable"]) for row in rows])
+    clusters = [row["cluster"].split("#")[0] for row in rows]
     model = LogisticRegression(C=1.0, max_iter=1000)
     scores = cross_val_predict(
         model, x, y, groups=clusters, cv=GroupKFold(FOLDS), method="predict_proba"
     )[:, 1]
-    print(f"n={len(rows)}, refused by the model {len(refused)}, right {y.sum()} of {len(y)}")
-    print(f"AUC of right against wrong {roc_auc_score(y, scores):.3f}")
-    for index, name in enumerate(FEATURES):
-        print(f"  {name:<20} alone {roc_auc_score(y, x[:, index]):.3f}")
-    figures = {str(t): operating_point(rows, judged, scores, t) for t in (0.3, 0.4, 0.5, 0.6)}
-    print(json.dumps(figures, indent=1))
+    auc = round(float(roc_auc_score(y, scores)), 3)
+    alone = {n: round(float(roc_auc_score(y, x[:, i])), 3) for i, n in enumerate(FEATURES)}
+    figures = {str(t): operating_point(y, scores, t) for t in (0.3, 0.4, 0.5, 0.6)}
     model.fit(x, y)
     weights = {"bias": round(float(model.intercept_[0]), 4)}
     weights |= {n: round(float(w), 4) for n, w in zip(FEATURES, model.coef_[0], strict=True)}
+    card = {
+        "what": "logistic regression over the features of rag/abstain.py",
+        "n": len(rows),
+        "cross_validated_auc": auc,
+        "alone": alone,
+        "operating_points": figures,
+        "command": "python -m evals.train.abstention (see its docstring)",
+    }
+    print(json.dumps({"card": card, "weights": weights}, indent=1))
     if write:
-        card = {
-            "what": "logistic regression over the features of rag/abstain.py",
-            "n": len(rows),
-            "cross_validated_auc": round(float(roc_auc_score(y, scores)), 3),
-            "operating_points": figures,
-            "command": "python -m evals.train.abstention (see its docstring)",
-        }
         target = Path(__file__).parents[2] / "rag" / "abstain.json"
         target.write_text(json.dumps({"card": card, "weights": weights}, indent=1) + "\n")
-    print(weights)
 
 
-def operating_point(
-    rows: list[dict[str, Any]], judged: list[dict[str, Any]], scores: Any, threshold: float
-) -> dict[str, float]:
-    shown = {row["id"] for row, score in zip(judged, scores, strict=True) if score >= threshold}
-    with_answer = [row for row in rows if row["answerable"]]
-    without = [row for row in rows if not row["answerable"]]
-    right = sum(1 for row in with_answer if row["id"] in shown and row["right"])
-    abstained = sum(1 for row in without if row["id"] not in shown)
+def operating_point(truth: Any, scores: Any, threshold: float) -> dict[str, float]:
+    answered = scores >= threshold
     return {
-        "answered_right_of_answerable": round(right / len(with_answer), 3),
-        "right_of_answered": round(right / max(1, len(shown)), 3),
-        "abstained_of_unanswerable": round(abstained / len(without), 3),
+        "tried_of_answerable": round(float(answered[truth == 1].mean()), 3),
+        "abstained_of_unanswerable": round(float((~answered[truth == 0]).mean()), 3),
     }
 
 

@@ -61,6 +61,16 @@ class TransformersEngine:
             if mine:
                 yield from self._texts(prompt, decoding, min(room, decoding.max_tokens), cancel)
 
+    def score(self, messages: Sequence[Message], choices: Sequence[str]) -> list[float]:
+        """Log-probability that the reply begins with each choice's first token."""
+        import torch
+
+        with self._turns.take(Event()), torch.inference_mode():
+            logits = self._forward(self._resume(self._encode(messages)))
+            logprobs = torch.log_softmax(logits, dim=-1)
+        firsts = [self._tokenizer(c, add_special_tokens=False)["input_ids"][0] for c in choices]
+        return [float(logprobs[first]) for first in firsts]
+
     def _texts(
         self, prompt: list[int], decoding: Decoding, limit: int, cancel: Event
     ) -> Generator[Token, None, None]:

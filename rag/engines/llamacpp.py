@@ -72,6 +72,16 @@ class LlamaCppEngine:
             if mine:
                 yield from self._decode(prompt, decoding, min(room, decoding.max_tokens), cancel)
 
+    def score(self, messages: Sequence[Message], choices: Sequence[str]) -> list[float]:
+        """Log-probability that the reply begins with each choice's first token."""
+        self._cancel = Event()
+        with self._turns.take(self._cancel):
+            with closing(self._sample(self._encode(messages), Decoding())) as ids:
+                self._next(ids)
+            logprobs = self._logprobs()
+        firsts = [self._llama.tokenize(c.encode(), add_bos=False)[0] for c in choices]
+        return [float(logprobs[first]) for first in firsts]
+
     def _decode(
         self, prompt: list[int], decoding: Decoding, limit: int, cancel: Event
     ) -> Iterator[Token]:
@@ -83,7 +93,7 @@ class LlamaCppEngine:
                 token_id = self._next(ids)
                 if token_id is None or cancel.is_set():
                     break
-                logprob = self._logprob(token_id)
+                logprob = float(self._logprobs()[token_id])
                 text = scanner.feed(utf8.decode(self._piece(token_id)))
                 yield Token(text, token_id, logprob)
                 if scanner.stopped:
@@ -121,14 +131,14 @@ class LlamaCppEngine:
         vocabulary = llama_cpp.llama_model_get_vocab(self._llama.model)
         return bool(llama_cpp.llama_vocab_is_eog(vocabulary, token_id))
 
-    def _logprob(self, token_id: int) -> float:
-        """Natural log of the model's own probability (temperature 1) of the token just chosen."""
+    def _logprobs(self) -> Any:
+        """Natural logs of the model's own probabilities (temperature 1), shape (vocabulary,)."""
         import llama_cpp
 
         pointer = llama_cpp.llama_get_logits_ith(self._llama.ctx, -1)
         logits = np.ctypeslib.as_array(pointer, shape=(self._vocabulary,))
-        peak = logits.max()
-        return float(logits[token_id] - peak - np.log(np.exp(logits - peak).sum()))
+        shifted = logits - logits.max()
+        return shifted - np.log(np.exp(shifted).sum())
 
     def _encode(self, messages: Sequence[Message]) -> list[int]:
         ids: list[int] = []

@@ -20,7 +20,13 @@ PER_MESSAGE = 4
 class ScriptedEngine:
     """Gives `replies` in turn, the last one again and again, one word a token."""
 
-    def __init__(self, replies: Sequence[str], window: int = 4096, name: str = "scripted") -> None:
+    def __init__(
+        self,
+        replies: Sequence[str],
+        window: int = 4096,
+        name: str = "scripted",
+        choice: float = 2.0,
+    ) -> None:
         if not replies:
             raise ValueError("a scripted engine needs at least one reply")
         self.name = name
@@ -28,6 +34,7 @@ class ScriptedEngine:
         self.sha256 = hashlib.sha256("\0".join(replies).encode()).hexdigest()
         self.asked: list[tuple[Message, ...]] = []
         self._replies = list(replies)
+        self._choice = choice
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Words, and four a message for the template."""
@@ -46,3 +53,8 @@ class ScriptedEngine:
             yield Token(scanner.feed(match.group()), number, -0.1)
         if rest := scanner.finish():
             yield Token(rest, -1, 0.0)
+
+    def score(self, messages: Sequence[Message], choices: Sequence[str]) -> list[float]:
+        """The first choice is `choice` nats likelier than each of the others."""
+        del messages
+        return [-0.5 if index == 0 else -0.5 - self._choice for index in range(len(choices))]

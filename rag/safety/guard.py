@@ -131,12 +131,14 @@ class Guard:
         return Verdict(Decision.REDACT, redact(text, spans), findings, cause=f"redacted: {labels}")
 
     def _acted(self, stage: Stage, found: Sequence[Finding]) -> list[Finding]:
-        acted = []
-        for finding in found:
+        """The findings that count, with what is to be done; the same one only once."""
+        acted: dict[tuple[str, int, int, str], Finding] = {}
+        for finding in sorted(found, key=lambda f: f.score):
             action = self._policy.action(stage, finding.label, finding.score)
             if action is not None:
-                acted.append(replace(finding, stage=stage, action=action))
-        return acted
+                key = (finding.label, finding.start, finding.end, finding.source)
+                acted[key] = replace(finding, stage=stage, action=action)
+        return list(acted.values())
 
 
 def _sound(

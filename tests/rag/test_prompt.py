@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rag.engines.scripted import ScriptedEngine
 from rag.errors import PromptTooLong
-from rag.prompt import Budget, Unit, compose, disarm, pack, smooth, template_hash
+from rag.prompt import CHECK, Budget, Unit, compose, disarm, pack, smooth, template_hash
 from rag.types import Message, Passage
 
 COUNT = ScriptedEngine(["-"]).count_tokens
@@ -103,7 +103,7 @@ def test_what_is_left_out_is_reported(problem: tuple) -> None:  # type: ignore[t
 
 
 def test_a_question_over_the_window_says_by_how_much() -> None:
-    bare = COUNT(compose("word " * 500, (), (), ()))
+    bare = COUNT(compose("word " * 500, (), (), (), CHECK))
     with pytest.raises(PromptTooLong) as caught:
         pack("word " * 500, [], [], [], Budget(200, 300), COUNT)
     assert caught.value.over == bare - 300
@@ -115,7 +115,7 @@ def test_the_most_valuable_sentences_stay() -> None:
     passages = [passage(0, texts[0])]
     units = sentences(passages, [0.1, 0.9, 0.2])
     bare = COUNT(compose("When?", (), passages, units[1:2]))
-    packed = pack("When?", [], passages, units, Budget(bare, bare + 2), COUNT)
+    packed = pack("When?", [], passages, units, Budget(bare + 8, bare + 8), COUNT)
     assert [unit.text for unit in packed.units] == ["Gate two opens at ten."]
 
 

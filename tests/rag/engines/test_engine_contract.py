@@ -75,6 +75,13 @@ def said(engine: Engine, messages: tuple[Message, ...] = ASK, **options: object)
     return "".join(token.text for token in engine.stream(messages, decoding, Event()))
 
 
+def test_scores_are_log_probabilities_of_a_reply(engine: Engine) -> None:
+    scores = engine.score(ASK, ("Yes", "No"))
+    assert len(scores) == 2
+    assert all(score <= 0 for score in scores)
+    assert said(engine) == said(engine)
+
+
 def test_names_itself(engine: Engine) -> None:
     assert engine.name
     assert len(engine.sha256) == 64
