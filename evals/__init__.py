@@ -1,0 +1,1 @@
+"""Measuring: cases, pure metrics with intervals, benches, and what trained the weights."""

@@ -1,0 +1,1 @@
+"""One file a claim: `python -m evals.bench.NAME` prints the figures that the README quotes."""
