@@ -15,6 +15,8 @@ from pathlib import Path
 
 from rag.claims import content_words
 
+# Every model says Yes with a readiness of its own, so the log-odds are weighed by model.
+ANY_MODEL = "any"
 FEATURES = ("near", "question_words", "question_words_best", "log_odds")
 
 
@@ -36,18 +38,18 @@ def answerability(
     }
 
 
-def trust(features: Mapping[str, float], weights: Mapping[str, float] | None = None) -> float:
+def trust(features: Mapping[str, float], weights: Mapping[str, float]) -> float:
     """Probability that the passages hold the answer."""
-    weights = weights or shipped_weights()
     total = weights["bias"] + sum(weights[name] * features[name] for name in FEATURES)
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, total))))
 
 
 @cache
-def shipped_weights() -> Mapping[str, float]:
-    """The trained weights that ship; their card stands beside them in the file."""
+def shipped_weights(model: str) -> Mapping[str, float]:
+    """The weights trained for a model; for one that is not known, its own probability of Yes."""
     path = Path(__file__).parent / "abstain.json"
-    weights: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["weights"]
+    table = json.loads(path.read_text(encoding="utf-8"))
+    weights: dict[str, float] = table.get(model, table[ANY_MODEL])["weights"]
     return weights
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from rag.abstain import answerability, trust
+from rag.abstain import answerability, shipped_weights, trust
 from rag.claims import is_claim, is_refusal
 from rag.config import GroundingConfig
 from rag.grounding import Evidence, Grounder, Support
@@ -145,7 +145,8 @@ class Draft:
         assert self._reading is not None
         texts = [f"{self._place(unit)} {unit.text}" for unit in self._packed.units]
         values = answerability(self._query, texts, self._reading.best, log_odds)
-        self._signals = {**values, "trust": trust(values)}
+        weights = shipped_weights(self._engine.name)
+        self._signals = {**values, "trust": trust(values, weights)}
         return self._signals["trust"] >= self._config.trust
 
     def _place(self, unit: Unit) -> str:

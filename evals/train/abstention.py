@@ -2,7 +2,7 @@
 answer, over a knowledge base of their paragraphs, with the default model.
 
     python -m evals.train.abstention CASES.jsonl.gz --kb DIR --rows ROWS.jsonl [--sample 120]
-    python -m evals.train.abstention --fit ROWS.jsonl [--write]
+    python -m evals.train.abstention --fit ROWS.jsonl --model NAME [--write]
 
 The first form appends a row for each question (it can be stopped and goes on); the second fits,
 by cross-validation over articles, and writes the weights.
@@ -35,20 +35,21 @@ def main() -> None:
     parser.add_argument("--rows", type=Path)
     parser.add_argument("--sample", type=int, default=120)
     parser.add_argument("--fit", type=Path)
+    parser.add_argument("--model", default="qwen2.5-coder-1.5b")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     if options.fit:
-        fit(options.fit, options.write)
+        fit(options.fit, options.model, options.write)
     else:
-        collect(options.cases, options.kb, options.rows, options.sample)
+        collect(options.cases, options.kb, options.rows, options.sample, options.model)
 
 
-def collect(cases: Path, kb: Path, rows: Path, sample: int) -> None:
+def collect(cases: Path, kb: Path, rows: Path, sample: int, model: str) -> None:
     """Note what the gate goes by, without an answer being generated."""
     from rag.pipeline import Assistant
 
     config = Config(grounding=GroundingConfig(trust=1.0, near=0.0))
-    assistant = Assistant.open(kb, config=config)
+    assistant = Assistant.open(kb, model, config)
     done = {json.loads(line)["id"] for line in rows.open()} if rows.exists() else set()
     with rows.open("a", encoding="utf-8") as out:
         for case in spread(read(cases), sample):
@@ -82,9 +83,19 @@ def spread(cases: list[dict[str, Any]], sample: int) -> Iterator[dict[str, Any]]
         yield from pair
 
 
-def fit(path: Path, write: bool) -> None:
+def fit(path: Path, name: str, write: bool) -> None:
+    """Weights for the model `name`, put beside those of the others."""
     rows = [json.loads(line) for line in path.open()]
     rows = [row for row in rows if "trust" in row]
+    table = {name: fitted(rows)}
+    print(json.dumps(table, indent=1))
+    if write:
+        target = Path(__file__).parents[2] / "rag" / "abstain.json"
+        known = json.loads(target.read_text())
+        target.write_text(json.dumps({**known, **table}, indent=1) + "\n")
+
+
+def fitted(rows: list[dict[str, Any]]) -> dict[str, Any]:
     x = np.array([[row[name] for name in FEATURES] for row in rows])
     y = np.array([int(row["answerable"]) for row in rows])
     clusters = [row["cluster"].split("#")[0] for row in rows]
@@ -92,24 +103,18 @@ def fit(path: Path, write: bool) -> None:
     scores = cross_val_predict(
         model, x, y, groups=clusters, cv=GroupKFold(FOLDS), method="predict_proba"
     )[:, 1]
-    auc = round(float(roc_auc_score(y, scores)), 3)
-    alone = {n: round(float(roc_auc_score(y, x[:, i])), 3) for i, n in enumerate(FEATURES)}
-    figures = {str(t): operating_point(y, scores, t) for t in (0.3, 0.4, 0.5, 0.6)}
     model.fit(x, y)
     weights = {"bias": round(float(model.intercept_[0]), 4)}
     weights |= {n: round(float(w), 4) for n, w in zip(FEATURES, model.coef_[0], strict=True)}
     card = {
         "what": "logistic regression over the features of rag/abstain.py",
         "n": len(rows),
-        "cross_validated_auc": auc,
-        "alone": alone,
-        "operating_points": figures,
+        "cross_validated_auc": round(float(roc_auc_score(y, scores)), 3),
+        "alone": {n: round(float(roc_auc_score(y, x[:, i])), 3) for i, n in enumerate(FEATURES)},
+        "operating_points": {str(t): operating_point(y, scores, t) for t in (0.3, 0.4, 0.5, 0.6)},
         "command": "python -m evals.train.abstention (see its docstring)",
     }
-    print(json.dumps({"card": card, "weights": weights}, indent=1))
-    if write:
-        target = Path(__file__).parents[2] / "rag" / "abstain.json"
-        target.write_text(json.dumps({"card": card, "weights": weights}, indent=1) + "\n")
+    return {"card": card, "weights": weights}
 
 
 def operating_point(truth: Any, scores: Any, threshold: float) -> dict[str, float]:
