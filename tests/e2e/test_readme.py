@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -60,12 +61,13 @@ def test_command(command: str, place: Path, surefoot: Any) -> None:
     assert done.out.strip()
 
 
-def test_example(place: Path) -> None:
+def test_example(place: Path, surefoot: Any) -> None:
+    assert surefoot("ingest", "docs/", "--kb", "kb", cwd=place).code == 0
     code = blocks("python")[0]
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=place,
-        env={**__import__("os").environ, "SUREFOOT_ENGINE_MODEL": "qwen2.5-coder-0.5b"},
+        env={**os.environ, "SUREFOOT_ENGINE_MODEL": "qwen2.5-coder-0.5b"},
         capture_output=True,
         text=True,
         check=False,
