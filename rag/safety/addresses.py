@@ -33,7 +33,15 @@ _ROMANCE = (
     r"[Cc]orso|[Cc]alle|[Aa]venida|[Pp]aseo|[Pp]laza|[Rr]ua|[Tt]ravessa|[Uu]l\.|[Uu]lica|[Aa]l\.)"
 )
 
+_UK_CODE = r"[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b"
+
 ADDRESSES: tuple[Row, ...] = (
+    # Any street name will do between a house number and a whole postcode.
+    row(
+        "STREET_ADDRESS",
+        rf"{_HOUSE},? (?:{_WORD} ){{0,3}}{_WORD}(?:,{_TOWN}){{0,2}}[,\s]{{1,4}}{_UK_CODE}",
+        0.75,
+    ),
     row("STREET_ADDRESS", rf"{_HOUSE},? (?:{_WORD} ){{1,4}}{_SURE}(?!\w)\.?{_UNIT}{_TAIL}", 0.75),
     row(
         "STREET_ADDRESS",

@@ -155,3 +155,21 @@ def test_names_are_redacted_where_the_policy_says_so(ner_path: Path) -> None:
     assert "Obama" not in verdict.text
     passage = guard.check("Yesterday Barack Obama spoke in Berlin.", "passage")
     assert passage.findings == ()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "17 Larch Brae, Port Callow, PC4 3TN",
+        "4 Harbour Row, Skarra, Hestray HS9 5AB",
+        "2 The Old Forge, AB10 1XY",
+    ],
+)
+def test_any_street_name_before_a_postcode(address: str) -> None:
+    from rag.safety.build import build_pii
+    from rag.safety.policy import DEFAULT
+
+    text = f"Contact | {address} | sister"
+    found = build_pii(None, DEFAULT).find(text, "passage")
+    start = text.index(address)
+    assert any(f.start <= start and f.end >= start + len(address) for f in found)
