@@ -166,9 +166,6 @@ def test_names_are_redacted_where_the_policy_says_so(ner_path: Path) -> None:
     ],
 )
 def test_any_street_name_before_a_postcode(address: str) -> None:
-    from rag.safety.build import build_pii
-    from rag.safety.policy import DEFAULT
-
     text = f"Contact | {address} | sister"
     found = build_pii(None, DEFAULT).find(text, "passage")
     start = text.index(address)
