@@ -74,8 +74,10 @@ class LlamaCppEngine:
 
     def score(self, messages: Sequence[Message], choices: Sequence[str]) -> list[float]:
         """Log-probability that the reply begins with each choice's first token."""
-        self._cancel = Event()
-        with self._turns.take(self._cancel):
+        never = Event()
+        with self._turns.take(never):
+            # Only now: until its turn ends, the abort callback watches the other stream's event.
+            self._cancel = never
             with closing(self._sample(self._encode(messages), Decoding())) as ids:
                 self._next(ids)
             logprobs = self._logprobs()
