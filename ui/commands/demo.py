@@ -60,8 +60,9 @@ def _fill(kb: Path, documents: Path, quiet: bool) -> None:
         except KnowledgeBaseError as error:
             raise type(error)(kb, f"{error.problem} (remove the folder to start anew)") from error
     if not quiet:
+        known = report.unchanged + report.duplicates
         ERR.print(
-            f"[dim]Sample documents: {report.added + report.updated} read, {report.unchanged} "
+            f"[dim]Sample documents: {report.added + report.updated} read, {known} "
             f"unchanged, {report.chunks} chunks, {report.seconds:.1f} s[/]\n"
         )
 
