@@ -1,60 +1,130 @@
-"""Evaluation cases: JSON lines, plain or gzipped, one frozen case a line."""
+"""Case files: JSON lines, plain or gzipped, read as a stream; a wrong line stops everything.
+
+Leaving a broken case out would flatter the subject, so a file is checked whole before a run.
+"""
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
+from evals.errors import CaseError
+from evals.types import Case
 from ingest.errors import SurefootError
-from rag.types import Message
+
+Check = Callable[[Mapping[str, Any]], None]
+MAX_LINE = 64 << 20
+_DAMAGED = (OSError, EOFError, UnicodeDecodeError)
 
 
 @dataclass(frozen=True, slots=True)
-class QaCase:
-    """A question with its accepted answers; no answers means that the documents hold none.
+class CaseFiles:
+    """Case files that were read once and are sound.
 
-    `relevant` names documents by id, path or the end of a path. `forbidden` must never be shown.
+    `chosen` are the places of the sampled cases in the order of the files; None means all `total`.
+    `sources` are (file name, sha256 of its bytes).
     """
 
-    id: str
-    query: str
-    answers: tuple[str, ...]
-    relevant: tuple[str, ...]
-    history: tuple[Message, ...]
-    cluster: str
-    kind: str
-    forbidden: tuple[str, ...]
+    paths: tuple[Path, ...]
+    sources: tuple[tuple[str, str], ...]
+    total: int
+    chosen: frozenset[int] | None
+    check: Check
+
+    @property
+    def n(self) -> int:
+        return self.total if self.chosen is None else len(self.chosen)
+
+    def read(self) -> Iterator[Case]:
+        """The chosen cases, in order. Holds one at a time."""
+        for place, case in enumerate(_read_all(self.paths, self.check)):
+            if self.chosen is None or place in self.chosen:
+                yield case
 
 
-def read_qa(path: Path) -> list[QaCase]:
-    """The cases of a file. Raises SurefootError naming the file and line that is not one."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    cases = []
+def open_cases(
+    paths: Sequence[Path], check: Check, sample: int | None = None, seed: int = 0
+) -> CaseFiles:
+    """Read the files through, and choose `sample` cases at random if that is fewer.
+
+    Raises CaseError for the first line that is no case, SurefootError for an unreadable file.
+    """
+    total = sum(1 for _ in _read_all(paths, check))
+    if total == 0:
+        raise SurefootError(f"{', '.join(map(str, paths))}: no cases")
+    chosen = None
+    if sample is not None and sample < total:
+        chosen = frozenset(random.Random(seed).sample(range(total), sample))  # noqa: S311
+    sources = tuple((path.name, _sha256(path)) for path in paths)
+    return CaseFiles(tuple(paths), sources, total, chosen, check)
+
+
+def _read_all(paths: Sequence[Path], check: Check) -> Iterator[Case]:
+    """Every case of every file. An id that was met before gets a number, so that ids are unique."""
+    met: dict[str, int] = {}
+    for path in paths:
+        for where, row in _rows(path):
+            case = _case(where, row, check)
+            count = met[case.id] = met.get(case.id, 0) + 1
+            yield (
+                case
+                if count == 1
+                else Case(f"{case.id}#{count}", case.cluster, case.row, case.sha256)
+            )
+
+
+def _rows(path: Path) -> Iterator[tuple[str, bytes]]:
+    if path.is_dir():
+        raise SurefootError(f"{path} is a folder; name its case files")
     try:
-        with opener(path, "rt", encoding="utf-8") as stream:
-            for number, line in enumerate(stream, start=1):
+        with _open(path) as stream:
+            number = 0
+            while line := stream.readline(MAX_LINE + 1):
+                number += 1
+                if len(line) > MAX_LINE:
+                    raise CaseError(f"{path}:{number}", f"is longer than {MAX_LINE >> 20} MiB")
                 if line.strip():
-                    cases.append(_qa_case(f"{path}:{number}", line))
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+                    yield f"{path}:{number}", line
+    except _DAMAGED as error:
         raise SurefootError(f"cannot read {path}: {error}") from error
-    return cases
 
 
-def _qa_case(where: str, line: str) -> QaCase:
+def _open(path: Path) -> BinaryIO:
+    """The unpacked bytes; whether they are packed is told by the content, not the name."""
+    with path.open("rb") as stream:
+        packed = stream.read(2) == b"\x1f\x8b"
+    return cast(BinaryIO, gzip.open(path, "rb")) if packed else path.open("rb")
+
+
+def _case(where: str, line: bytes, check: Check) -> Case:
     try:
-        row: dict[str, Any] = json.loads(line)
-        return QaCase(
-            id=str(row["id"]),
-            query=str(row["query"]),
-            answers=tuple(map(str, row["answers"])),
-            relevant=tuple(map(str, row.get("relevant", ()))),
-            history=tuple(Message(t["role"], t["content"]) for t in row.get("history", ())),
-            cluster=str(row.get("cluster", row["id"])),
-            kind=str(row.get("kind", "")),
-            forbidden=tuple(map(str, row.get("forbidden", ()))),
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise SurefootError(f"{where} is not a case: {type(error).__name__} {error}") from error
+        row = json.loads(line.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise CaseError(where, f"is not JSON ({error})") from error
+    if not isinstance(row, dict):
+        raise CaseError(where, "is not a JSON object")
+    if not isinstance(row.get("id"), str | int) or isinstance(row.get("id"), bool):
+        raise CaseError(where, "has no id")
+    try:
+        check(row)
+    except ValueError as error:
+        raise CaseError(where, str(error)) from error
+    name = str(row["id"])
+    cluster = row.get("cluster")
+    return Case(name, name if cluster is None else str(cluster), row, _content_hash(row))
+
+
+def _content_hash(row: Mapping[str, Any]) -> str:
+    text = json.dumps(row, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -98,5 +98,6 @@ def document_record(rows: list[tuple[Any, ...]]) -> DocumentRecord:
         characters=characters,
         ingested_at=at,
         paths=tuple(dict.fromkeys(row[-1] for row in rows)),
+        identities=tuple(dict.fromkeys(row[-2] for row in rows)),
         metadata=json.loads(metadata),
     )

@@ -79,7 +79,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class DocumentRecord:
-    """A document of the knowledge base. `paths` holds every path with this very content."""
+    """A document of the knowledge base. `paths` holds every path with this very content.
+
+    `identities` are all ids that it was given: lines of a corpus may hold the same text twice.
+    """
 
     document: str
     path: str
@@ -91,6 +94,7 @@ class DocumentRecord:
     characters: int
     ingested_at: str
     paths: tuple[str, ...]
+    identities: tuple[str, ...]
     metadata: Mapping[str, str]
 
 

@@ -17,12 +17,12 @@ from rag.errors import ConfigError
 from rag.grounding import Grounder
 from rag.models import catalogue, resolve, sha256_of, spec
 from rag.pipeline import Assistant
-from rag.prompt import SYSTEM
+from rag.prompt import SYSTEM, beginning
 from rag.retrieve import Retriever
 from rag.safety.guard import Guard
 from rag.safety.policy import DEFAULT, Policy, Rule
 from rag.trace import Tracer
-from rag.types import Decoding, Engine, Message
+from rag.types import Decoding, Engine
 
 EMBEDDER = "all-minilm-l6-v2"
 NER = "en-core-web-sm"
@@ -30,13 +30,20 @@ EMBEDDING_CACHE = 4096
 
 
 @cache
-def open_embedder() -> Embedder:
-    """The default embedder, one a process, with a cache. Raises ModelUnavailable."""
+def open_plain_embedder() -> Embedder:
+    """The default embedder, one a process. Raises ModelUnavailable."""
     path = resolve(EMBEDDER)
-    from ingest.embed import CachedEmbedder, SentenceEmbedder
+    from ingest.embed import SentenceEmbedder
 
-    inner = SentenceEmbedder(path, EMBEDDER, spec(EMBEDDER).sha256)
-    return CachedEmbedder(inner, EMBEDDING_CACHE)
+    return SentenceEmbedder(path, EMBEDDER, spec(EMBEDDER).sha256)
+
+
+@cache
+def open_embedder() -> Embedder:
+    """The default embedder with a cache, one a process. Raises ModelUnavailable."""
+    from ingest.embed import CachedEmbedder
+
+    return CachedEmbedder(open_plain_embedder(), EMBEDDING_CACHE)
 
 
 def open_guard(config: Config, embedder: Embedder, report_names: bool = False) -> Guard:
@@ -70,8 +77,16 @@ def open_retriever(kb: Path, config: Config, embedder: Embedder) -> Retriever:
     return Retriever(KnowledgeBase.open(kb, embedder), embedder, config.retrieve)
 
 
-def open_assistant(kb: Path, model: str | None = None, config: Config | None = None) -> Assistant:
-    """Everything for answering over `kb`; parts that don't need each other load side by side."""
+def open_assistant(
+    kb: Path,
+    model: str | None = None,
+    config: Config | None = None,
+    tracer: Tracer | None = None,
+) -> Assistant:
+    """Everything for answering over `kb`; parts that don't need each other load side by side.
+
+    Traces go to the knowledge base's folder, or to `tracer`.
+    """
     config = config or load()
     if model:
         config = replace(config, engine=replace(config.engine, model=model))
@@ -91,15 +106,15 @@ def open_assistant(kb: Path, model: str | None = None, config: Config | None = N
         grounder=Grounder(embedder),
         embedder=embedder,
         config=config,
-        tracer=Tracer(kb / "traces", facts),
+        tracer=tracer or Tracer(kb / "traces", facts),
     )
 
 
 def _warm_engine(config: Config) -> Engine:
     """The engine with the prompt's fixed part read already: every question begins with it."""
     engine = open_engine(config)
-    beginning = (Message("system", SYSTEM), Message("user", ""))
-    with closing(engine.stream(beginning, Decoding(max_tokens=1), Event())) as tokens:
+    known = beginning(config.prompt.system or SYSTEM)
+    with closing(engine.stream(known, Decoding(max_tokens=1), Event())) as tokens:
         next(tokens, None)
     return engine
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from ingest.types import Embedder, Vectors
 from rag.claims import content_words, is_claim, names, negations, numbers
@@ -153,12 +154,22 @@ def probability(values: Mapping[str, float], weights: Mapping[str, float]) -> fl
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, total))))
 
 
-@cache
 def shipped_weights() -> Mapping[str, float]:
     """The trained weights that ship; their card stands beside them in the file."""
-    path = Path(__file__).parent / "grounding.json"
-    weights: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["weights"]
+    weights: dict[str, float] = _shipped()["weights"]
     return weights
+
+
+def shipped_threshold() -> float:
+    """The support from which a sentence is called supported. The gate may let lower ones pass."""
+    return float(_shipped()["card"]["threshold"])
+
+
+@cache
+def _shipped() -> dict[str, Any]:
+    path = Path(__file__).parent / "grounding.json"
+    table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return table
 
 
 def _recall(wanted: frozenset[str], given: frozenset[str]) -> float:

@@ -13,10 +13,10 @@ from rag.config import Config
 from rag.draft import Draft
 from rag.grounding import Grounder
 from rag.memory import self_contained
-from rag.prompt import CHOICES, Budget, Packed, pack
+from rag.prompt import CHOICES, SYSTEM, Budget, Packed, beginning, pack
 from rag.reading import Reading, read
 from rag.retrieve import Retriever
-from rag.safety.guard import Guard
+from rag.safety.guard import Forgets, Guard
 from rag.safety.notices import notice
 from rag.safety.stream import StreamGuard
 from rag.trace import Tracer
@@ -27,6 +27,7 @@ from rag.types import (
     Decoding,
     Engine,
     Message,
+    Rewinds,
     Shown,
     Verdict,
 )
@@ -77,6 +78,17 @@ class Assistant:
             if isinstance(event, Answer):
                 return event
         raise AssertionError("a stream always ends with its answer")
+
+    def forget(self) -> None:
+        """Drop what is remembered of earlier questions; the engine keeps the prompt's beginning.
+
+        After it an answer depends on nothing that was asked before, to the last bit.
+        """
+        self.guard.forget()
+        if isinstance(self._embedder, Forgets):
+            self._embedder.forget()
+        if isinstance(self.engine, Rewinds):
+            self.engine.rewind(beginning(self.config.prompt.system or SYSTEM))
 
     def stream(
         self,
@@ -145,7 +157,13 @@ class Assistant:
         limit = self.engine.window - min(engine.max_tokens, self.engine.window // 2)
         budget = Budget(prompt.tokens, limit, prompt.history_share)
         packed = pack(
-            question, history, reading.passages, reading.units, budget, self.engine.count_tokens
+            question,
+            history,
+            reading.passages,
+            reading.units,
+            budget,
+            self.engine.count_tokens,
+            prompt.system or SYSTEM,
         )
         return replace(packed, dropped=(*reading.dropped, *packed.dropped))
 

@@ -44,9 +44,9 @@ LEAST_PASSAGE_TOKENS = 192
 _FENCE = re.compile(r"<(?=\s*/?\s*passage\b)", re.IGNORECASE)
 
 
-def template_hash() -> str:
+def template_hash(system: str = SYSTEM) -> str:
     """Changes whenever the wording or the layout of the prompt does."""
-    parts = (str(TEMPLATE_VERSION), SYSTEM, ASK, CHECK, OPEN, CLOSE, GAP)
+    parts = (str(TEMPLATE_VERSION), system, ASK, CHECK, OPEN, CLOSE, GAP)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -99,9 +99,13 @@ def pack(
     units: Sequence[Unit],
     budget: Budget,
     count: Counter,
+    system: str = SYSTEM,
 ) -> Packed:
-    """The best prompt within `budget`. Raises PromptTooLong if the bare question does not fit."""
-    count = _remembered(count)
+    """The best prompt within `budget`. Raises PromptTooLong if the bare question does not fit.
+
+    `system` takes the place of the shipped instructions, word for word.
+    """
+    count = _remembered(count, system)
     bare = count(compose(question, (), passages, (), CHECK))
     if bare > budget.limit:
         raise PromptTooLong(bare, budget.limit)
@@ -112,8 +116,8 @@ def pack(
     kept = fit_units(question, turns, passages, worthy, target, count)
     messages = compose(question, turns, passages, kept)
     return Packed(
-        messages=messages,
-        check=compose(question, turns, passages, kept, CHECK),
+        messages=_worded(messages, system),
+        check=_worded(compose(question, turns, passages, kept, CHECK), system),
         tokens=count(messages),
         units=kept,
         dropped=(*dropped, *_left_out(units, kept, passages, least, count)),
@@ -206,14 +210,24 @@ def smooth(values: Sequence[float], share: float = 0.6) -> list[float]:
     ]
 
 
-def _remembered(count: Counter) -> Counter:
+def beginning(system: str = SYSTEM) -> tuple[Message, ...]:
+    """What every prompt begins with, for an engine to read ahead."""
+    return (Message("system", system), Message("user", ""))
+
+
+def _worded(messages: Sequence[Message], system: str) -> tuple[Message, ...]:
+    """The messages under other instructions than the shipped ones."""
+    return tuple(Message("system", system) if m.role == "system" else m for m in messages)
+
+
+def _remembered(count: Counter, system: str) -> Counter:
     """`count` with a memory: packing asks for the same sentences more than once."""
     known: dict[tuple[Message, ...], int] = {}
 
     def counted(messages: Sequence[Message]) -> int:
         key = tuple(messages)
         if key not in known:
-            known[key] = count(key)
+            known[key] = count(_worded(key, system))
         return known[key]
 
     return counted

@@ -62,7 +62,7 @@ class Tracer:
             "format": FORMAT,
             "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             **self._facts,
-            "template": template_hash(),
+            "template": _template(packed),
             "question": question,
             "query": query,
             "prompt": [asdict(message) for message in packed.messages] if packed else [],
@@ -77,6 +77,12 @@ class Tracer:
             path.chmod(0o600)
         except OSError as error:
             LOG.warning("the trace could not be written: %s", error)
+
+
+def _template(packed: Packed | None) -> str:
+    """The hash of the prompt's wording, with the instructions that were really given."""
+    first = packed.messages[0] if packed else None
+    return template_hash(first.content) if first else template_hash()
 
 
 def _plain(value: Any) -> Any:

@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from ingest.errors import SurefootError
-from ui.commands import ask, chat, demo, doctor, guard, kb, models
+from ui.commands import ask, bench, chat, demo, doctor, guard, kb, models
+from ui.commands import eval as evaluation
 from ui.commands import ingest as ingest_command
+from ui.options import STOPPED
 
 HELP = """Ask your documents. Every answer is guarded, cited and checked, on this machine.
 
@@ -19,6 +21,7 @@ First time:  surefoot demo
 Your files:  surefoot ingest ~/Documents --kb ~/kb
              surefoot ask "..." --kb ~/kb
 In a page:   surefoot chat --kb ~/kb
+Measured:    surefoot eval qa --cases cases.jsonl --kb ~/kb
 """
 
 app = typer.Typer(
@@ -35,6 +38,8 @@ app.command("ask")(ask.ask)
 app.command("search")(ask.search)
 app.command("chat")(chat.chat)
 app.command("guard")(guard.guard)
+app.add_typer(evaluation.app, name="eval")
+app.add_typer(bench.app, name="bench")
 app.add_typer(kb.app, name="kb")
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.doctor)
@@ -62,10 +67,15 @@ def main() -> None:
     _stay_quiet()
     try:
         app()
+    except SystemExit as end:
+        # Typer turns a Ctrl-C into this code, without a word.
+        if end.code == STOPPED:
+            _fail("stopped", STOPPED)
+        raise
+    except KeyboardInterrupt:
+        _fail("stopped", STOPPED)
     except SurefootError as error:
         _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _fail("stopped", 130)
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain again when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,6 +7,10 @@ from typing import Annotated
 
 import typer
 
+from ingest.errors import SurefootError
+
+STOPPED = 130
+
 KbOption = Annotated[
     Path, typer.Option("--kb", envvar="SUREFOOT_KB", help="The knowledge base's folder.")
 ]
@@ -19,3 +23,9 @@ ModelOption = Annotated[
     str | None,
     typer.Option("--model", "-m", help="A catalogue name, a .gguf file, a folder, a hub name."),
 ]
+
+
+class Stopped(SurefootError):
+    """Ctrl-C in a job that goes on when its command is given again."""
+
+    exit_code = STOPPED

@@ -31,10 +31,10 @@ def build_guard(
     and `ner_path` is None.
     """
     vectors = CachedVectors(embedder)
-    moderation = ModerationFilter(_heads("moderation", embedder), vectors)
-    injection = InjectionFilter(_heads("injection", embedder), vectors)
+    moderation = ModerationFilter(load_weights("moderation", embedder), vectors)
+    injection = InjectionFilter(load_weights("injection", embedder), vectors)
     pii = build_pii(ner_path, policy, report_names)
-    return Guard((pii, injection, moderation), policy, timeout_s)
+    return Guard((pii, injection, moderation), policy, timeout_s, caches=(vectors,))
 
 
 def build_pii(ner_path: Path | None, policy: Policy, report_names: bool = False) -> PiiFilter:
@@ -47,6 +47,7 @@ def build_pii(ner_path: Path | None, policy: Policy, report_names: bool = False)
     return PiiFilter(load_ner(ner_path), stages)
 
 
-def _heads(name: str, embedder: Embedder) -> Heads:
+def load_weights(name: str, embedder: Embedder) -> Heads:
+    """The shipped heads of a filter. Raises FilterError if they don't fit the embedder."""
     path = WEIGHTS / f"{name}.safetensors"
     return load_heads(path, name, embedder.sha256, embedder.dimension)

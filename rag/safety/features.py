@@ -61,3 +61,7 @@ class CachedVectors:
                 self._cache.put(text, vector)
         found = [vector for text in texts if (vector := known[text]) is not None]
         return np.stack(found) if found else np.zeros((0, self._embedder.dimension), np.float32)
+
+    def forget(self) -> None:
+        """Drops every remembered text."""
+        self._cache.clear()

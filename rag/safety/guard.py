@@ -31,6 +31,13 @@ class Warms(Protocol):
     def warm(self, texts: Sequence[str], stage: Stage) -> None: ...
 
 
+@runtime_checkable
+class Forgets(Protocol):
+    """Something that remembers texts and can be told not to."""
+
+    def forget(self) -> None: ...
+
+
 class _Progress:
     """Which filter is at work; read from the waiting thread when time runs out."""
 
@@ -42,7 +49,8 @@ class Guard:
     """Runs filters over a text and returns what may be shown of it. Safe to share by threads.
 
     `timeout_s` bounds one check as a whole. Verdicts are cached by a hash of stage, context and
-    text; failures never are. Raises FilterError if there are no filters and the policy is not off.
+    text; failures never are. `caches` are those of the filters, for `forget`. Raises FilterError if
+    there are no filters and the policy is not off.
     """
 
     def __init__(
@@ -51,6 +59,7 @@ class Guard:
         policy: Policy,
         timeout_s: float = 5.0,
         cache_size: int = 2048,
+        caches: Sequence[Forgets] = (),
     ) -> None:
         if not filters and not policy.off:
             raise FilterError("guard", "no filters: a guard without filters guards nothing")
@@ -60,6 +69,7 @@ class Guard:
         self._timeout_s = timeout_s
         self._runner = Runner()
         self._cache: Lru[bytes, Verdict] = Lru(cache_size)
+        self._caches = tuple(caches)
 
     @property
     def policy(self) -> Policy:
@@ -89,8 +99,10 @@ class Guard:
         return [self.check(text, stage) for text in texts]
 
     def forget(self) -> None:
-        """Drops every cached verdict, and with it every text it holds."""
+        """Drops every cached verdict, and whatever its filters remember of a text."""
         self._cache.clear()
+        for cache in self._caches:
+            cache.forget()
 
     def _warm(self, texts: Sequence[str], stage: Stage) -> None:
         new = [text for text in texts if self._cache.get(_key(text, stage, "")) is None]

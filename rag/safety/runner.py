@@ -18,7 +18,7 @@ class Overdue(Exception):
     """The job did not end in time, or too many earlier ones never ended."""
 
 
-class _Worker:
+class Worker:
     """One daemon thread that takes jobs until it is dismissed."""
 
     def __init__(self) -> None:
@@ -46,8 +46,8 @@ class Runner:
 
     def __init__(self, max_overdue: int = 8) -> None:
         self._max_overdue = max_overdue
-        self._idle: list[_Worker] = []
-        self._overdue: list[_Worker] = []
+        self._idle: list[Worker] = []
+        self._overdue: list[Worker] = []
         self._lock = Lock()
 
     def run(self, job: Callable[[], T], timeout_s: float) -> T:
@@ -64,14 +64,14 @@ class Runner:
             self._idle.append(worker)
         return outcome()
 
-    def _take(self) -> _Worker:
+    def _take(self) -> Worker:
         with self._lock:
             self._overdue = [worker for worker in self._overdue if worker.alive]
             if len(self._overdue) >= self._max_overdue:
                 raise Overdue
-            return self._idle.pop() if self._idle else _Worker()
+            return self._idle.pop() if self._idle else Worker()
 
-    def _abandon(self, worker: _Worker) -> None:
+    def _abandon(self, worker: Worker) -> None:
         worker.dismiss()
         with self._lock:
             self._overdue.append(worker)

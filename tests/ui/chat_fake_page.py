@@ -149,7 +149,10 @@ class FakeBase:
     def documents(self) -> list[DocumentRecord]:
         return [
             DocumentRecord(
-                item.path, item.path, item.title, 7, groups, "00", 10, 10, "", (item.path,), {}
+                *(item.path, item.path, item.title, 7, groups, "00", 10, 10, ""),
+                paths=(item.path,),
+                identities=(item.path,),
+                metadata={},
             )
             for item, groups in zip(
                 PASSAGES, (frozenset[str](), frozenset[str](), frozenset({"board"})), strict=True

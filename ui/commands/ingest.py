@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ui.options import GroupOption, JsonOption, KbOption
+from ui.options import GroupOption, JsonOption, KbOption, Stopped
 
 PARTLY_FAILED = 3
 
@@ -42,16 +42,19 @@ def ingest(
 
     embedder = open_embedder()
     with IngestProgress() as progress:
-        report = build(
-            paths,
-            kb,
-            embedder,
-            groups=frozenset(group or ()),
-            dry_run=dry_run,
-            prune=prune,
-            limits=Limits(seconds=timeout),
-            progress=progress,
-        )
+        try:
+            report = build(
+                paths,
+                kb,
+                embedder,
+                groups=frozenset(group or ()),
+                dry_run=dry_run,
+                prune=prune,
+                limits=Limits(seconds=timeout),
+                progress=progress,
+            )
+        except KeyboardInterrupt:
+            raise Stopped("stopped: finished files are kept; the same command goes on") from None
     if json:
         emit_json(asdict(report))
     else:

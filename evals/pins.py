@@ -1,0 +1,80 @@
+"""Hashes that say what was under test: code, policy, index, models. Cheap: nothing is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ingest.manifest import read_manifest
+from ingest.store import KnowledgeBase
+from rag.assemble import EMBEDDER, NER
+from rag.config import Config
+from rag.models import catalogue, sha256_of, spec
+
+_ROOT = Path(__file__).parents[1]
+_CODE = ("ingest", "rag", "evals/suites")
+_KINDS = {".py", ".json", ".toml", ".safetensors"}
+
+
+@cache
+def code_hash() -> str:
+    """Of every source, setting and weight that an outcome can depend on."""
+    digest = hashlib.sha256()
+    for room in _CODE:
+        for path in sorted((_ROOT / room).rglob("*")):
+            if path.suffix in _KINDS and path.is_file():
+                digest.update(f"{path.relative_to(_ROOT)} {sha256_of(path)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def policy_hash(config: Config) -> str:
+    """Of all settings but the model's name, which stands by itself."""
+    settings = asdict(config)
+    settings["engine"].pop("model")
+    settings.pop("review", None)
+    return _short(settings)
+
+
+def index_hash(kb: Path) -> str:
+    """Of what a knowledge base holds: documents, contents, groups and the embedder's vectors.
+
+    Two bases made of the same files have the same hash, whenever. Raises KnowledgeBaseError.
+    """
+    manifest = read_manifest(kb)
+    base = KnowledgeBase.open(kb)
+    try:
+        documents = [(d.document, d.sha256, sorted(d.groups)) for d in base.documents()]
+    finally:
+        base.close()
+    return _short([manifest.embedder_sha256, manifest.max_tokens, documents])
+
+
+def engine_pin(config: Config) -> str:
+    """The serving model's name and hash."""
+    name = config.engine.model
+    if name in catalogue():
+        return f"{name}:{catalogue()[name].sha256[:16]}"
+    path = Path(name).expanduser()
+    if path.is_file():
+        return f"{path.name}:{sha256_of(path)[:16]}"
+    if path.is_dir():
+        files = [f for p in ("*.safetensors", "*.json") for f in path.glob(p)]
+        return f"{path.name}:{_short([(f.name, sha256_of(f)) for f in sorted(files)])}"
+    return name
+
+
+def embedder_pin() -> str:
+    return f"{EMBEDDER}:{spec(EMBEDDER).sha256[:16]}"
+
+
+def ner_pin() -> str:
+    return f"{NER}:{spec(NER).sha256[:16]}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

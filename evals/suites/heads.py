@@ -1,0 +1,33 @@
+"""The filters with linear heads as subjects: every batch is embedded at once, and alone.
+
+The vectors of a batch depend on that batch only, not on what was cached before it, so that a
+resumed run gives the same scores to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from evals.types import Case
+from ingest.types import Embedder
+from rag.safety.build import load_weights
+from rag.safety.features import CachedVectors
+from rag.safety.heads import Heads
+from rag.safety.units import sentences, windows
+
+_UNITS = 1 << 16
+
+
+class HeadBatch:
+    """Heads with the embedder they were trained on."""
+
+    def __init__(self, name: str, embedder: Embedder) -> None:
+        self.heads: Heads = load_weights(name, embedder)
+        self._embedder = embedder
+
+    def embed(self, cases: Sequence[Case]) -> CachedVectors:
+        """Vectors of everything that the filters will look at in these cases."""
+        vectors = CachedVectors(self._embedder, _UNITS)
+        texts = [case.row["text"] for case in cases]
+        vectors([unit.text for text in texts for unit in windows(text, sentences(text))])
+        return vectors
