@@ -12,7 +12,7 @@ from typing import Any
 from evals.attempt import Limits
 from evals.cases import open_cases
 from evals.errors import RunError
-from evals.gate import GateResult, gate_json, judge, read_limits, write_gate
+from evals.gate import GATE, GateResult, gate_json, judge, read_limits, write_gate
 from evals.metrics import table
 from evals.rundir import Run
 from evals.run import Plan, Watch, evaluate
@@ -71,6 +71,7 @@ def perform(request: Request, watch: Watch, config: Config | None = None) -> Eva
         raise RunError(folder, "is the baseline itself; give another --out")
     run = evaluate(plan, folder, watch)
     gate = None
+    (folder / GATE).unlink(missing_ok=True)
     metrics = suite.metrics(table([item.score for item in run.scores()]))
     if baseline is not None or limits:
         gate = judge(run, metrics, limits, baseline)

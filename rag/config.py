@@ -49,10 +49,12 @@ class PromptConfig:
     """`tokens` bounds the whole prompt, template included. History may take `history_share` of it.
 
     On a CPU each prompt token delays the first word by 5 to 10 ms, so the default is small.
+    `system` replaces the shipped instructions to the model; empty keeps them.
     """
 
     tokens: int = 512
     history_share: float = 0.3
+    system: str = ""
 
     def __post_init__(self) -> None:
         _require(self.tokens >= 64, "prompt.tokens", "must be at least 64")
@@ -118,6 +120,16 @@ class EngineConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewConfig:
+    """Each `audit_every`-th answer is kept for a person to review; 0 keeps none."""
+
+    audit_every: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.audit_every >= 0, "review.audit_every", "must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All stages. `load()` reads it; the fields' defaults are the shipped behaviour."""
 
@@ -126,6 +138,7 @@ class Config:
     grounding: GroundingConfig = field(default_factory=GroundingConfig)
     guard: GuardConfig = field(default_factory=GuardConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
+    review: ReviewConfig = field(default_factory=ReviewConfig)
 
 
 STAGES: Mapping[str, type] = {
@@ -134,6 +147,7 @@ STAGES: Mapping[str, type] = {
     "grounding": GroundingConfig,
     "guard": GuardConfig,
     "engine": EngineConfig,
+    "review": ReviewConfig,
 }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from threading import Event
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 Stage = Literal["question", "passage", "answer"]
 Action = Literal["keep", "redact", "block"]
@@ -122,6 +122,43 @@ class Engine(Protocol):
     ) -> Generator[Token, None, None]: ...
 
     def score(self, messages: Sequence[Message], choices: Sequence[str]) -> list[float]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TextScore:
+    """Natural-log probabilities of a text's tokens, each given what stands before it.
+
+    `bytes` are the UTF-8 bytes of the scored part: by them, models of different tokenizers compare.
+    """
+
+    logprobs: tuple[float, ...]
+    tokens: int
+    bytes: int
+
+
+@runtime_checkable
+class ScoresText(Protocol):
+    """An engine that says how likely a raw text is, without a chat template.
+
+    Longer texts are read by a sliding window; stride 0 is half the window. The first token is
+    scored where the model's tokenizer puts a beginning-of-text token before it. Raises EngineError,
+    also when `cancel` is set before it is done.
+    """
+
+    def token_logprobs(
+        self, text: str, stride: int = 0, cancel: Event | None = None
+    ) -> TextScore: ...
+
+
+@runtime_checkable
+class Rewinds(Protocol):
+    """An engine whose prompt cache can be put in the state that `messages` alone leave.
+
+    What is asked next then gives the same bits whatever was asked before: how much of a prompt is
+    found in the cache, and how much is read at once, shows in the last bits of a probability.
+    """
+
+    def rewind(self, messages: Sequence[Message]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

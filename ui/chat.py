@@ -1,4 +1,4 @@
-"""The chat page. It holds no logic of its own: an assistant answers, this draws.
+"""The pages: the chat, and the review of its answers. They hold no logic of their own.
 
 Started by `surefoot chat`, which sets SUREFOOT_CHAT_KB, _GROUPS and _MODEL. A rerun of the script
 while an answer is being made does not stop it: only "Stop", a new question, a new conversation or a
@@ -14,13 +14,17 @@ from functools import partial
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
+from evals.review import Audit, ReviewQueue
+from evals.review_types import Asked, ReviewError, beside
 from ingest.errors import KnowledgeBaseError, SurefootError
 from ingest.store import KnowledgeBase
 from ingest.types import DocumentRecord
 from rag.config import load as load_config
 from rag.pipeline import Assistant
-from ui.page import cards, shelf
+from rag.types import Answer
+from ui.page import cards, feedback, review, shelf
 from ui.page.conversation import Conversation, Turn
 from ui.page.marks import escape_markdown
 from ui.page.settings import Loader, Settings
@@ -58,12 +62,27 @@ def main() -> None:
     if settings.kb is None:
         no_base("The page was started without one.", None)
         return
+    kb = settings.kb
+    queue = ReviewQueue(beside(kb))
+
+    def talk() -> None:
+        chat_page(settings, kb, queue, review_at)
+
+    def judge() -> None:
+        review.page(queue, kb, settings.groups, chat_at)
+
+    chat_at = st.Page(talk, title="Surefoot", default=True)
+    review_at = st.Page(judge, title="Review", url_path="review")
+    st.navigation([chat_at, review_at], position="hidden").run()
+
+
+def chat_page(settings: Settings, kb: Path, queue: ReviewQueue, review_at: StreamlitPage) -> None:
     try:
-        seen = sidebar(settings, settings.kb)
+        seen = sidebar(settings, kb, queue, review_at)
     except KnowledgeBaseError as error:
-        no_base(str(error), settings.kb)
+        no_base(str(error), kb)
         return
-    chat(settings, settings.kb, seen)
+    chat(settings, kb, seen, queue)
 
 
 def page() -> None:
@@ -90,7 +109,9 @@ def conversation() -> Conversation:
     return kept
 
 
-def sidebar(settings: Settings, kb: Path) -> tuple[DocumentRecord, ...]:
+def sidebar(
+    settings: Settings, kb: Path, queue: ReviewQueue, review_at: StreamlitPage
+) -> tuple[DocumentRecord, ...]:
     """The knowledge base at the side. Returns the documents that the reader may see."""
     info = open_base(kb).info()
     seen = documents(kb, f"{info.generation} {info.updated}", settings.groups)
@@ -106,12 +127,26 @@ def sidebar(settings: Settings, kb: Path) -> tuple[DocumentRecord, ...]:
     with st.sidebar:
         st.html(shelf.facts_html(facts))
         st.button("New conversation", width="stretch", on_click=conversation().clear)
+        review_button(queue, review_at)
         wanted = st.text_input("Documents", placeholder="Find a document", max_chars=200)
         st.html(shelf.list_html(shelf.matching(seen, wanted)))
     return seen
 
 
-def chat(settings: Settings, kb: Path, seen: tuple[DocumentRecord, ...]) -> None:
+def review_button(queue: ReviewQueue, review_at: StreamlitPage) -> None:
+    """The way to the other page, with how much waits there."""
+    try:
+        waiting = queue.waiting()
+    except ReviewError as error:
+        LOG.error("%s", error)  # the review page says it to the reader
+        waiting = 0
+    if st.button(f"Review · {waiting} open" if waiting else "Review", width="stretch"):
+        st.switch_page(review_at)
+
+
+def chat(
+    settings: Settings, kb: Path, seen: tuple[DocumentRecord, ...], queue: ReviewQueue
+) -> None:
     """The conversation, and the box to go on with it."""
     loader = open_loader(kb, settings.model)
     talk = conversation()
@@ -119,23 +154,35 @@ def chat(settings: Settings, kb: Path, seen: tuple[DocumentRecord, ...]) -> None
     trouble, hello = st.empty(), st.empty()
     asked = st.chat_input("Ask a question", max_chars=4000)
     if asked and asked.strip():
-        ask(asked.strip(), loader, settings.groups)
+        ask(asked.strip(), loader, settings.groups, queue)
     if not talk.turns:
         with hello.container():
-            welcome(kb, seen, loader, settings.groups)
+            welcome(kb, seen, loader, settings.groups, queue)
         if problem := loader.problem(wait_s=1.0):
             trouble.html(cards.trouble_html(problem))
     for number, turn in enumerate(talk.turns):
         draw(turn, number)
+        feedback.row(turn, number, queue)
 
 
-def ask(question: str, loader: Loader, groups: frozenset[str]) -> None:
+def ask(question: str, loader: Loader, groups: frozenset[str], queue: ReviewQueue) -> None:
     talk = conversation()
-    talk.ask(question, partial(loader.stream, question, talk.history(), groups))
+    history, earlier = talk.history(), talk.passages()
+    produce = partial(loader.stream, question, history, groups)
+    audit = Audit(queue, load_config().review.audit_every)
+
+    def made(answer: Answer) -> Asked:
+        return Asked(question, answer, tuple(history), earlier)
+
+    talk.ask(question, feedback.audited(produce, audit, made))
 
 
 def welcome(
-    kb: Path, seen: tuple[DocumentRecord, ...], loader: Loader, groups: frozenset[str]
+    kb: Path,
+    seen: tuple[DocumentRecord, ...],
+    loader: Loader,
+    groups: frozenset[str],
+    queue: ReviewQueue,
 ) -> None:
     st.html(cards.welcome_html(kb.name, len(seen)))
     for number, question in enumerate(shelf.examples(seen)):
@@ -143,7 +190,7 @@ def welcome(
             escape_markdown(question),
             key=f"example-{number}",
             on_click=ask,
-            args=(question, loader, groups),
+            args=(question, loader, groups, queue),
         )
 
 

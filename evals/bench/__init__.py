@@ -1,1 +1,1 @@
-"""One file a claim: `python -m evals.bench.NAME` prints the figures that the README quotes."""
+"""Speed beside a peer: one file a bench, each a `plan` that `surefoot bench NAME` runs."""

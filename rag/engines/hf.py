@@ -11,15 +11,19 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from rag.engines.anchor import Anchor, opening, shared
 from rag.engines.stops import StopScanner
-from rag.engines.template import CHATML, jinja_render, render_pieces
+from rag.engines.template import CHATML, Piece, jinja_render, render_pieces
 from rag.engines.turns import Turns
+from rag.engines.windows import Window, checked_stride, pieces, sound, windows
 from rag.errors import EngineError
 from rag.models import sha256_of
-from rag.types import Decoding, Message, Token
+from rag.types import Decoding, Message, TextScore, Token
 
 HASHED = ("*.safetensors", "config.json", "tokenizer.json")
 HOLD = "\ufffd"
+# Positions whose logits are held at once when a text is scored: 156 MB at 152,000 tokens.
+PIECE = 256
 
 
 class TransformersEngine:
@@ -38,6 +42,7 @@ class TransformersEngine:
         self._turns = Turns()
         self._kept_ids: list[int] = []
         self._cache: Any = None
+        self._anchor = Anchor()
         tokens = self._tokenizer.special_tokens_map
         self._render = jinja_render(
             self._tokenizer.chat_template or CHATML,
@@ -70,6 +75,36 @@ class TransformersEngine:
             logprobs = torch.log_softmax(logits, dim=-1)
         firsts = [self._tokenizer(c, add_special_tokens=False)["input_ids"][0] for c in choices]
         return [float(logprobs[first]) for first in firsts]
+
+    def token_logprobs(self, text: str, stride: int = 0, cancel: Event | None = None) -> TextScore:
+        """The log-probability of every token of a raw text (see `ScoresText`), to float32.
+
+        Raises EngineError if `stride` is over half the window, memory runs out, or on `cancel`.
+        """
+        import torch
+
+        step, text = checked_stride(self.name, self.window, stride), sound(text)
+        ids, unscored = self._text_ids(text)
+        found: list[float] = []
+        cancel = cancel or Event()
+        with self._turns.take(cancel), torch.inference_mode():
+            for window in windows(len(ids), self.window, step):
+                found += self._window_logprobs(ids, window, cancel)
+        size = len(text.encode()) - unscored
+        return TextScore(tuple(found), len(found), size)
+
+    def rewind(self, messages: Sequence[Message]) -> None:
+        """Leave in the cache what every conversation that begins with `messages` shares."""
+        import torch
+
+        ids = self._ids(opening(messages, self._render))
+        if len(ids) >= self.window:
+            raise EngineError(self.name, f"the prompt has {len(ids)} tokens of {self.window}")
+        with self._turns.take(Event()), torch.inference_mode():
+            self._keep(len(ids) if self._anchor.stands(ids) else 0)
+            if ids and not self._kept_ids:
+                self._forward(ids)
+                self._anchor.put(ids)
 
     def _texts(
         self, prompt: list[int], decoding: Decoding, limit: int, cancel: Event
@@ -113,35 +148,76 @@ class TransformersEngine:
 
     def _resume(self, prompt: list[int]) -> list[int]:
         """Keep what the cache shares with `prompt`; returns the tokens still to be read."""
+        kept = shared(self._kept_ids, prompt)
+        self._keep(kept)
+        return prompt[len(self._kept_ids) :]
+
+    def _keep(self, tokens: int) -> None:
+        """Cut the cache to its first `tokens` tokens; a cache that can't be cut is begun anew."""
+        surplus = len(self._kept_ids) - tokens
+        try:
+            if self._cache is not None and tokens and surplus:
+                self._cache.crop(-surplus)
+        except RuntimeError:
+            # Layers that attend to a sliding window have let go of what came before it.
+            tokens = 0
+        if self._cache is None or tokens == 0:
+            self._cache, tokens = self._new_cache(), 0
+        self._kept_ids = self._kept_ids[:tokens]
+        self._anchor.reused(tokens)
+
+    def _new_cache(self) -> Any:
         from transformers import DynamicCache
 
-        shared = 0
-        for old, new in zip(self._kept_ids, prompt[:-1], strict=False):
-            if old != new:
-                break
-            shared += 1
-        if self._cache is None or shared == 0:
-            self._cache = DynamicCache(config=self._model.config)
-            shared = 0
-        elif surplus := len(self._kept_ids) - shared:
-            self._cache.crop(-surplus)
-        self._kept_ids = prompt[:shared]
-        return prompt[shared:]
+        return DynamicCache(config=self._model.config)
 
     def _forward(self, ids: list[int]) -> Any:
         """Logits for the token after `ids`, float32 on the CPU, shape (vocabulary,)."""
+        logits = self._logits(ids, self._cache, 1)
+        self._kept_ids += ids
+        return logits[-1].float().cpu()
+
+    def _logits(self, ids: Sequence[int], cache: Any, keep: int) -> Any:
+        """Logits after each of the last `keep` of `ids`, shape (keep, vocabulary)."""
         import torch
 
-        inputs = torch.tensor([ids], device=self._model.device)
+        inputs = torch.tensor([list(ids)], device=self._model.device)
         try:
             out = self._model(
-                input_ids=inputs, past_key_values=self._cache, use_cache=True, logits_to_keep=1
+                input_ids=inputs, past_key_values=cache, use_cache=True, logits_to_keep=keep
             )
         except torch.OutOfMemoryError as error:
             self._cache, self._kept_ids = None, []
+            self._anchor.reused(0)
             raise EngineError(self.name, "out of GPU memory; use a smaller window") from error
-        self._kept_ids += ids
-        return out.logits[0, -1].float().cpu()
+        return out.logits[0]
+
+    def _window_logprobs(self, ids: Sequence[int], window: Window, cancel: Event) -> list[float]:
+        import torch
+
+        cache, found = self._new_cache(), []
+        for piece in pieces(window, PIECE):
+            if cancel.is_set():
+                raise EngineError(self.name, "stopped")
+            logits = self._logits(ids[piece.begin : piece.end], cache, max(1, piece.wanted))
+            if piece.wanted:
+                targets = torch.tensor(ids[piece.targets], device=logits.device).unsqueeze(-1)
+                logprobs = torch.log_softmax(logits.float(), dim=-1).gather(-1, targets)
+                found += logprobs.squeeze(-1).tolist()
+        return found
+
+    def _text_ids(self, text: str) -> tuple[list[int], int]:
+        """Tokens of a raw text, and how many of its bytes lie in the first, unscored one."""
+        first = self._tokenizer("")["input_ids"][:1]
+        if first != [self._tokenizer.bos_token_id]:
+            first = []
+        encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        ids = list(encoded["input_ids"])
+        if first or not ids:
+            return first + ids, 0
+        if self._tokenizer.is_fast:
+            return ids, len(text[: encoded[0].offsets[0][1]].encode())
+        return ids, len(self._tokenizer.decode(ids[:1]).encode())
 
     def _end_ids(self) -> frozenset[int]:
         ends = self._model.generation_config.eos_token_id
@@ -149,8 +225,11 @@ class TransformersEngine:
         return frozenset(int(i) for i in [*listed, self._tokenizer.eos_token_id] if i is not None)
 
     def _encode(self, messages: Sequence[Message]) -> list[int]:
+        return self._ids(render_pieces(messages, self._render))
+
+    def _ids(self, rendered: Sequence[Piece]) -> list[int]:
         ids: list[int] = []
-        for piece in render_pieces(messages, self._render):
+        for piece in rendered:
             encoded = self._tokenizer(
                 piece.text, add_special_tokens=False, split_special_tokens=not piece.trusted
             )

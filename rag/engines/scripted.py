@@ -58,3 +58,7 @@ class ScriptedEngine:
         """The first choice is `choice` nats likelier than each of the others."""
         del messages
         return [-0.5 if index == 0 else -0.5 - self._choice for index in range(len(choices))]
+
+    def rewind(self, messages: Sequence[Message]) -> None:
+        """Nothing to do: it has no cache. What it says next does not change."""
+        del messages

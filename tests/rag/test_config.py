@@ -31,6 +31,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ("[kitchen]\nx = 1", "kitchen"),
         ('[retrieve]\ntop = "many"', "retrieve.top"),
         ('[grounding]\npolicy = "hope"', "grounding.policy"),
+        ("[review]\naudit_every = -1", "review.audit_every"),
         ("not toml", "surefoot.toml"),
     ],
 )

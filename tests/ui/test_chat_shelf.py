@@ -6,7 +6,9 @@ from ui.page import shelf
 
 
 def record(title: str, path: str, groups: frozenset[str] = frozenset()) -> DocumentRecord:
-    return DocumentRecord(path, path, title, len(title), groups, "0", 1, 1, "", (path,), (path,), {})
+    return DocumentRecord(
+        path, path, title, len(title), groups, "0", 1, 1, "", (path,), (path,), {}
+    )
 
 
 def test_titles_outside_the_groups_are_not_seen() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ui.options import GroupOption, JsonOption, KbOption, ModelOption
+
+if TYPE_CHECKING:
+    from rag.types import Answer
 
 QuestionArgument = Annotated[str, typer.Argument(help="The question, in quotes.")]
 
@@ -34,11 +38,13 @@ def ask(
     assistant = Assistant.open(kb, model)
     groups = frozenset(group or ())
     if json:
-        emit_json(answer_json(assistant.answer(question, groups=groups)))
-        return
-    from ui.printing import print_answer
+        answer = assistant.answer(question, groups=groups)
+        emit_json(answer_json(answer))
+    else:
+        from ui.printing import print_answer
 
-    print_answer(assistant.stream(question, groups=groups))
+        answer = print_answer(assistant.stream(question, groups=groups))
+    _audit(kb, assistant.config.review.audit_every, question, answer)
 
 
 def search(
@@ -70,6 +76,20 @@ def search(
         _print_passage(passage, explain)
     if not passages:
         typer.echo("Nothing found.")
+
+
+def _audit(kb: Path, every: int, question: str, answer: Answer) -> None:
+    """The answer has been given; a queue that can't be written costs a warning, not the answer."""
+    if not every:
+        return
+    from evals.review import Audit, ReviewQueue
+    from evals.review_types import Asked, ReviewError, beside
+    from ui.console import ERR
+
+    try:
+        Audit(ReviewQueue(beside(kb)), every).offer(Asked(question, answer))
+    except ReviewError as error:
+        ERR.print(f"not kept for review: {error}", markup=False)
 
 
 def _not_empty(question: str) -> None:

@@ -21,9 +21,9 @@ app = typer.Typer(
     help="""Measure it, with intervals, and decide by numbers. No network is needed.
 
 \b
-surefoot eval qa --cases cases.jsonl --kb kb           measure
-surefoot eval qa --cases cases.jsonl --kb kb --baseline RUN   and compare; exit 4 if it got worse
-surefoot eval diff RUN RUN                             which cases turned
+surefoot eval qa --cases cases.jsonl --kb kb                  measure
+surefoot eval qa --cases cases.jsonl --kb kb --baseline RUN   compare; exit 4 if it fell
+surefoot eval diff RUN RUN                                    which cases turned
 """,
     no_args_is_help=True,
     rich_markup_mode=None,

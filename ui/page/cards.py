@@ -31,15 +31,23 @@ def partial_html(sentences: Sequence[Sentence], group: str) -> str:
 
 def answer_html(answer: Answer, group: str) -> str:
     """A whole answer in its state, with its sources and the reasons for it."""
-    if answer.cause == STOPPED:
-        body = _stopped(answer, group)
-    elif answer.status == "abstained":
-        body = _abstained(answer)
-    elif answer.status == "blocked":
-        body = _blocked(answer, group)
-    else:
-        body = _answered(answer, answer.sentences, group)
-    return body + _withheld(answer) + details_html(answer)
+    return _body(answer, group, True) + _withheld(answer) + details_html(answer)
+
+
+def said_html(answer: Answer, group: str) -> str:
+    """An answer in its state, by itself: its sources are beside it."""
+    return _body(answer, group, False) + _withheld(answer)
+
+
+def evidence_html(answer: Answer) -> str:
+    """What an answer rests on, every passage open: the sources, or what came nearest."""
+    numbering = Numbering()
+    for sentence in answer.sentences:
+        numbering.numbers(sentence.citations)
+    if numbering.citations:
+        return sources_html(numbering.citations, answer.passages, opened=True)
+    nearest = nearest_html(answer.passages, opened=True)
+    return nearest or '<p class="sf-quiet">No passage was found.</p>'
 
 
 def trouble_html(problem: str, hint: str = "") -> str:
@@ -93,37 +101,47 @@ def cause_words(cause: str | None) -> str:
     return label_name(match[1]) if match else cause
 
 
-def _answered(answer: Answer, sentences: Sequence[Sentence], group: str) -> str:
+def _body(answer: Answer, group: str, sources: bool) -> str:
+    if answer.cause == STOPPED:
+        return _stopped(answer, group, sources)
+    if answer.status == "abstained":
+        return _abstained(answer, sources)
+    if answer.status == "blocked":
+        return _blocked(answer, group, sources)
+    return _answered(answer, answer.sentences, group, sources)
+
+
+def _answered(answer: Answer, sentences: Sequence[Sentence], group: str, sources: bool) -> str:
     numbering = Numbering()
     text = sentences_html(sentences, numbering, answer.passages, group)
     claims = any(sentence.support is not None for sentence in sentences)
     return (
         f'<div class="sf-answer">{text}</div>{legend() if claims else ""}'
-        f"{sources_html(numbering.citations, answer.passages)}"
+        f"{sources_html(numbering.citations, answer.passages) if sources else ''}"
     )
 
 
-def _abstained(answer: Answer) -> str:
+def _abstained(answer: Answer, sources: bool) -> str:
     lead = _UNKNOWN.sub("", answer.text).split(" Nearest were:")[0].strip()
     lead = lead[:1].upper() + lead[1:]
-    body = f"<p>{inline(lead)}</p>{nearest_html(answer.passages)}"
+    body = f"<p>{inline(lead)}</p>{nearest_html(answer.passages) if sources else ''}"
     return state("unknown", "I don’t know", body, f"Why: {cause_words(answer.cause)}")
 
 
-def _blocked(answer: Answer, group: str) -> str:
+def _blocked(answer: Answer, group: str, sources: bool) -> str:
     """The notice is the last sentence; what was shown before it stays."""
     *before, notice = answer.sentences
-    shown = _answered(answer, before, group) if before else ""
+    shown = _answered(answer, before, group, sources) if before else ""
     title = "Stopped for safety" if before else "Not answered"
     cause = cause_words(answer.cause)
     body = f"<p>{inline(notice.text.strip())}</p>"
     return shown + state("blocked", title, body, f"Reason: {cause}" if cause else "")
 
 
-def _stopped(answer: Answer, group: str) -> str:
+def _stopped(answer: Answer, group: str, sources: bool) -> str:
     if answer.sentences:
         note = '<p class="sf-note">You stopped the answer here.</p>'
-        return _answered(answer, answer.sentences, group) + note
+        return _answered(answer, answer.sentences, group, sources) + note
     return state("unknown", "Stopped", "<p>You stopped before anything could be shown.</p>")
 
 

@@ -5,25 +5,37 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from rag.types import Answer, Message, Sentence, Shown
+from evals.review_types import Asked
+from rag.types import Answer, Message, Passage, Sentence, Shown
 from ui.page.run import Failed, Produce, Run, RunEvent
 
 
 @dataclass
 class Turn:
-    """A question and what has come of it so far. `stage` is the last stage that ended."""
+    """A question and what has come of it so far. `stage` is the last stage that ended.
+
+    `history` and `earlier` (its passages) are what came before it; `noted` is what the reader was
+    told after a thumb or a flag.
+    """
 
     question: str
     run: Run
+    history: tuple[Message, ...] = ()
+    earlier: tuple[Passage, ...] = ()
     stage: str = ""
     shown: list[Sentence] = field(default_factory=list)
     answer: Answer | None = None
     problem: str | None = None
+    noted: str = ""
     began: float = field(default_factory=time.monotonic)
 
     @property
     def running(self) -> bool:
         return self.answer is None and self.problem is None
+
+    def asked(self, answer: Answer) -> Asked:
+        """What a reviewer needs to judge this turn's answer."""
+        return Asked(self.question, answer, self.history, self.earlier)
 
     def advance(self, wait_s: float) -> bool:
         """Take in what has happened; True if there is something new to draw."""
@@ -51,8 +63,9 @@ class Conversation:
 
     def ask(self, question: str, produce: Produce) -> None:
         """Begin a turn; one that is still running is stopped, and keeps what it has shown."""
+        history, earlier = tuple(self.history()), self.passages()
         self._stop()
-        self.turns.append(Turn(question, Run(produce)))
+        self.turns.append(Turn(question, Run(produce), history, earlier))
 
     def clear(self) -> None:
         self._stop()
@@ -70,6 +83,11 @@ class Conversation:
             if text and not blocked:
                 messages += [Message("user", turn.question), Message("assistant", text)]
         return messages
+
+    def passages(self) -> tuple[Passage, ...]:
+        """All that the answers so far rest on."""
+        answers = (turn.answer for turn in self.turns if turn.answer is not None)
+        return tuple(passage for answer in answers for passage in answer.passages)
 
     def _stop(self) -> None:
         if self.turns and self.turns[-1].running:

@@ -40,22 +40,29 @@ def card(citation: Citation, passages: Sequence[Passage]) -> str:
     return _where(citation, passages) + _marked(citation, passages, AROUND)
 
 
-def sources_html(citations: Sequence[Citation], passages: Sequence[Passage]) -> str:
-    """A row a citation, in the order of their numbers; each opens on its whole passage."""
+def sources_html(
+    citations: Sequence[Citation], passages: Sequence[Passage], opened: bool = False
+) -> str:
+    """A row a citation, in the order of their numbers; each opens on its whole passage.
+
+    With `opened`, the first row of each passage is open from the beginning.
+    """
     if not citations:
         return ""
-    rows = []
+    rows, seen = [], set[tuple[str, int]]()
     for number, citation in enumerate(citations, start=1):
         passage = holder(citation, passages)
+        where = (citation.document, passage.start if passage else citation.start)
         title = passage.title if passage else ""
         name = escape(place(title, citation.path, citation.page))
         body = _headings(passage) + _marked(citation, passages, None)
         snippet = f'<span class="sf-snippet">“{escape(short(citation.quote, SNIPPET))}”</span>'
-        rows.append(_row(f"<b>{number}</b> · {name}{snippet}", body))
+        rows.append(_row(f"<b>{number}</b> · {name}{snippet}", body, opened and where not in seen))
+        seen.add(where)
     return f'<div class="sf-sources"><div class="sf-kicker">Sources</div>{"".join(rows)}</div>'
 
 
-def nearest_html(passages: Sequence[Passage], limit: int = 3) -> str:
+def nearest_html(passages: Sequence[Passage], limit: int = 3, opened: bool = False) -> str:
     """The nearest documents, each opening on its best passage."""
     best: dict[str, Passage] = {}
     for passage in passages:
@@ -65,6 +72,7 @@ def nearest_html(passages: Sequence[Passage], limit: int = 3) -> str:
             escape(place(passage.title, passage.path, passage.page)),
             f'{_headings(passage)}<blockquote class="sf-passage">{veiled(passage.text)}'
             "</blockquote>",
+            opened,
         )
         for passage in list(best.values())[:limit]
     ]
@@ -73,8 +81,9 @@ def nearest_html(passages: Sequence[Passage], limit: int = 3) -> str:
     return f'<div class="sf-sources"><div class="sf-kicker">Nearest</div>{"".join(rows)}</div>'
 
 
-def _row(label: str, body: str) -> str:
-    return f'<details class="sf-row"><summary>{label}</summary>{body}</details>'
+def _row(label: str, body: str, opened: bool) -> str:
+    state = " open" if opened else ""
+    return f'<details class="sf-row"{state}><summary>{label}</summary>{body}</details>'
 
 
 def _where(citation: Citation, passages: Sequence[Passage]) -> str:

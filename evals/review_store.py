@@ -1,0 +1,240 @@
+"""The queue's side of SQLite: tables, connections, and rows to items and back.
+
+One connection an operation: it costs a millisecond, and nothing is shared between threads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from evals.review_types import SOURCES, Asked, Item, ReviewError, Source, clean_words
+from rag.types import (
+    Answer,
+    Citation,
+    Dropped,
+    Finding,
+    Message,
+    ModelRef,
+    Passage,
+    Sentence,
+    TokenUse,
+)
+
+FORMAT = 1
+BUSY_SECONDS = 30.0
+
+TABLES = f"""
+PRAGMA user_version = {FORMAT};
+CREATE TABLE items (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL UNIQUE, created TEXT NOT NULL,
+  source TEXT NOT NULL CHECK (source IN ('audit', 'thumbs-down', 'flag')),
+  reason TEXT NOT NULL, trace TEXT NOT NULL, asked TEXT NOT NULL,
+  state TEXT NOT NULL DEFAULT 'open'
+    CHECK (state IN ('open', 'accepted', 'corrected', 'dismissed', 'promoted')),
+  version INTEGER NOT NULL DEFAULT 1,
+  reviewer TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT '',
+  labels TEXT NOT NULL DEFAULT '[]', answers TEXT, relevant TEXT NOT NULL DEFAULT '[]',
+  reviewed_at TEXT NOT NULL DEFAULT '', promoted_to TEXT NOT NULL DEFAULT '') STRICT;
+CREATE INDEX items_state ON items (state, id);
+CREATE UNIQUE INDEX items_trace ON items (trace) WHERE trace <> '';
+CREATE TABLE events (
+  id INTEGER PRIMARY KEY, item INTEGER NOT NULL REFERENCES items ON DELETE CASCADE,
+  at TEXT NOT NULL, who TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL,
+  note TEXT NOT NULL) STRICT;
+CREATE INDEX events_item ON events (item, id);
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to a queue that exists. Raises ReviewError for whatever SQLite says."""
+    try:
+        with closing(_connect(path)) as connection:
+            found = connection.execute("PRAGMA user_version").fetchone()[0]
+            if found != FORMAT:
+                raise ReviewError(f"{path} has format {found}, this program needs {FORMAT}")
+            yield connection
+    except sqlite3.Error as error:
+        raise ReviewError(f"{path}: {error}") from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[sqlite3.Connection]:
+    """All of the body's writes or none; the queue is made if there is none yet."""
+    if not path.exists():
+        _make(path)
+    with opened(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA foreign_keys = ON")
+    # What is forgotten is overwritten, not only unlinked.
+    connection.execute("PRAGMA secure_delete = ON")
+    return connection
+
+
+def _make(path: Path) -> None:
+    """Make it aside and link it into place: it is whole and private before anyone can see it."""
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        with closing(_connect(aside)) as connection:
+            connection.executescript(TABLES)
+            connection.execute("PRAGMA journal_mode = WAL")
+        os.link(aside, path)
+    except FileExistsError:
+        return  # another process was quicker; its queue is as good
+    except (OSError, sqlite3.Error) as error:
+        raise ReviewError(f"{path} cannot be made: {error}") from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def add_report(db: sqlite3.Connection, asked: Asked, source: Source, reason: str) -> int:
+    """The number of the item that holds this answer; it is added if there is none."""
+    trace = asked.answer.trace
+    known = db.execute("SELECT * FROM items WHERE trace = ? AND trace <> ''", (trace,)).fetchone()
+    if known is not None:
+        return _report_again(db, known, source, reason)
+    values = (secrets.token_hex(6), now(), source, reason, trace, pack(asked))
+    added = db.execute(
+        "INSERT INTO items (uid, created, source, reason, trace, asked) VALUES (?, ?, ?, ?, ?, ?)",
+        values,
+    )
+    number = added.lastrowid
+    assert number is not None
+    add_event(db, number, _teller(source), "", "open", _said(source, reason))
+    return number
+
+
+def _report_again(db: sqlite3.Connection, known: sqlite3.Row, source: Source, reason: str) -> int:
+    """One answer, one item: what is said later is added to what was said before."""
+    strongest = max(known["source"], source, key=SOURCES.index)
+    reasons = dict.fromkeys(filter(None, (known["reason"], reason)))
+    number, state = int(known["id"]), known["state"]
+    if state == "open":
+        db.execute(
+            "UPDATE items SET source = ?, reason = ?, version = version + 1 WHERE id = ?",
+            (strongest, "; ".join(reasons), number),
+        )
+    add_event(db, number, _teller(source), state, state, _said(source, reason))
+    return number
+
+
+def _teller(source: Source) -> str:
+    return "sampling" if source == "audit" else "reader"
+
+
+def _said(source: Source, reason: str) -> str:
+    return f"{source}: {reason}" if reason else source
+
+
+def add_event(
+    db: sqlite3.Connection, number: int, who: str, before: str, after: str, note: str
+) -> None:
+    """A line of an item's history."""
+    db.execute(
+        "INSERT INTO events (item, at, who, before, after, note) VALUES (?, ?, ?, ?, ?, ?)",
+        (number, now(), who, before, after, clean_words(note)),
+    )
+
+
+def count_up(db: sqlite3.Connection, name: str) -> int:
+    """Count one more; the count with it."""
+    row = db.execute(
+        "INSERT INTO counters VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 "
+        "RETURNING value",
+        (name,),
+    ).fetchone()
+    return int(row[0])
+
+
+def pack(asked: Asked) -> str:
+    """JSON of a question with its answer. Plain ASCII, so that any text a model made fits."""
+    needs = {p.document: sorted(p.groups) for p in (*asked.earlier, *asked.answer.passages)}
+    row = {
+        "question": asked.question,
+        "history": [asdict(message) for message in asked.history],
+        "answer": asdict(asked.answer),
+        "needs": list(needs.items()),
+    }
+    return json.dumps(row, default=_plain)
+
+
+def item_of(row: sqlite3.Row) -> Item:
+    """The item of a row. Raises ReviewError if it was written by something else."""
+    try:
+        asked = json.loads(row["asked"])
+        answers = json.loads(row["answers"]) if row["answers"] is not None else None
+        return Item(
+            **{name: row[name] for name in _SAME},
+            question=asked["question"],
+            history=tuple(Message(**turn) for turn in asked["history"]),
+            answer=_answer(asked["answer"]),
+            needs=tuple((document, frozenset(groups)) for document, groups in asked["needs"]),
+            labels=tuple(json.loads(row["labels"])),
+            answers=None if answers is None else tuple(answers),
+            relevant=tuple(json.loads(row["relevant"])),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise ReviewError(f"item {row['id']} cannot be read ({error})") from error
+
+
+_SAME = (
+    "id", "uid", "created", "source", "reason", "state", "version", "reviewer", "note",
+    "reviewed_at", "promoted_to",
+)  # fmt: skip
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return dict(value) if isinstance(value, Mapping) else float(value)
+
+
+def _answer(row: dict[str, Any]) -> Answer:
+    tokens = row["tokens"]
+    dropped = tuple(Dropped(**item) for item in tokens["dropped"])
+    nested = {
+        "sentences": tuple(_sentence(item) for item in row["sentences"]),
+        "passages": tuple(_passage(item) for item in row["passages"]),
+        "findings": tuple(Finding(**item) for item in row["findings"]),
+        "tokens": TokenUse(**{**tokens, "dropped": dropped}),
+        "model": ModelRef(**row["model"]),
+    }
+    return Answer(**{**row, **nested})
+
+
+def _sentence(row: dict[str, Any]) -> Sentence:
+    return Sentence(row["text"], row["support"], tuple(Citation(**c) for c in row["citations"]))
+
+
+def _passage(row: dict[str, Any]) -> Passage:
+    groups, headings = frozenset(row["groups"]), tuple(row["headings"])
+    return Passage(**{**row, "groups": groups, "headings": headings})
