@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from evals.errors import RunError
-from evals.outline import gist, outline
+from evals.report.outline import gist, outline
+from evals.report.standing import Standing, standing
 from evals.rundir import Run
-from evals.standing import Standing, standing
 from evals.types import Case, Json, Outcome, Pins, RunInfo, ScoredCase
 
 _PINS = {

@@ -14,8 +14,8 @@ from evals.cases import open_cases
 from evals.errors import RunError
 from evals.gate import GATE, GateResult, gate_json, judge, read_limits, write_gate
 from evals.metrics import table
-from evals.rundir import Run
 from evals.run import Plan, Watch, evaluate
+from evals.rundir import Run
 from evals.suites import get
 from evals.suites.base import Options, Suite
 from evals.types import Json

@@ -16,8 +16,8 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from evals.review import Audit, ReviewQueue
-from evals.review_types import Asked, ReviewError, beside
+from evals.review.queue import Audit, ReviewQueue
+from evals.review.types import Asked, ReviewError, beside
 from ingest.errors import KnowledgeBaseError, SurefootError
 from ingest.store import KnowledgeBase
 from ingest.types import DocumentRecord

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from evals.review_types import Item
+from evals.review.types import Item
 from ui.view import answer_json, place, short
 
 _FIELDS = (

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evals.outline import gist, ranks
 from evals.report.blocks import (
     LONG,
     MIDDLE,
@@ -20,9 +19,10 @@ from evals.report.blocks import (
     marked,
     texts,
 )
+from evals.report.outline import gist, ranks
+from evals.report.standing import Standing, standing
 from evals.report.words import number, time
 from evals.rundir import Run
-from evals.standing import Standing, standing
 from evals.types import Case, Json, Outcome, ScoredCase
 from rag.grounding import shipped_threshold
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from evals.documents import Names
 from evals.metrics import Metric, Table, mean, ratio, share
 from evals.pins import code_hash, embedder_pin, engine_pin, index_hash, policy_hash
-from evals.suites.base import Options, require_text, require_texts, scored, unscored
+from evals.suites.base import Options, require_text, require_texts, unscored
 from evals.suites.retrieval import read_history, require_kb
 from evals.text import contains_answer, exact_match, token_f1, token_recall
 from evals.types import Case, Json, Outcome, Pins, Score

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -416,6 +416,7 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
 TEXTS = st.text(st.characters(exclude_categories=()), min_size=1, max_size=20)
 
 
+@example(before="\ud83d", said="x", after="é")
 @given(before=TEXTS, said=TEXTS, after=TEXTS)
 def test_offsets_survive_any_text(
     tmp_path_factory: pytest.TempPathFactory, before: str, said: str, after: str

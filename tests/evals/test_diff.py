@@ -11,10 +11,10 @@ import pytest
 
 from evals.diff import as_json, diff_runs, render
 from evals.errors import RunError
-from evals.outline import outline
+from evals.report.outline import outline
+from evals.report.standing import standing
 from evals.report.words import SUITES
 from evals.rundir import Run
-from evals.standing import standing
 from evals.types import Outcome, Score
 
 Made = tuple[dict[str, Any], dict[str, Any]]

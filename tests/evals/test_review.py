@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evals.errors import CaseError
-from evals.review import Audit, ReviewQueue
-from evals.review_case import append_case, case_of
-from evals.review_types import (
+from evals.review.case import append_case, case_of
+from evals.review.queue import Audit, ReviewQueue
+from evals.review.types import (
     FOLLOWS,
     STATES,
     Asked,
@@ -177,7 +177,7 @@ def test_many_at_once_one_decides(queue: ReviewQueue) -> None:
 def test_processes_make_one_queue(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[2])\n"
-        "from evals.review import ReviewQueue\n"
+        "from evals.review.queue import ReviewQueue\n"
         "for _ in range(20): ReviewQueue(Path(sys.argv[1])).thumbs_up()\n"
     )
     path, root = tmp_path / "review.db", Path(__file__).parents[2]

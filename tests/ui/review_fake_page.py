@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import evals.review_stand_ins as stand_ins
+import evals.review.stand_ins as stand_ins
 from rag.types import Answer, Finding
 
 KNOWN = re.compile(r"(?P<PERSON>Fiona Maclure)|(?P<PHONE_NUMBER>\+44 [\d ]+\d)")

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-import evals.review_stand_ins as stand_ins
+import evals.review.stand_ins as stand_ins
 import ingest.manifest
 import rag.pipeline
 import ui.commands.ask as ask_command
-from evals.review import ReviewQueue
-from evals.review_types import Asked, beside
+from evals.review.queue import ReviewQueue
+from evals.review.types import Asked, beside
 from ingest.errors import KnowledgeBaseMissing, SurefootError
 from rag.types import Answer, Citation, Finding, Message, ModelRef, Passage, Sentence, TokenUse
 from ui.cli import app as root

@@ -22,9 +22,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ui
-from evals.review import Audit, ReviewQueue
-from evals.review_types import STATES, Asked, Item, beside
-from evals.review_types import Event as Change
+from evals.review.queue import Audit, ReviewQueue
+from evals.review.types import STATES, Asked, Item, beside
+from evals.review.types import Event as Change
 from rag.types import (
     Answer,
     AnswerEvent,

@@ -82,8 +82,8 @@ def _audit(kb: Path, every: int, question: str, answer: Answer) -> None:
     """The answer has been given; a queue that can't be written costs a warning, not the answer."""
     if not every:
         return
-    from evals.review import Audit, ReviewQueue
-    from evals.review_types import Asked, ReviewError, beside
+    from evals.review.queue import Audit, ReviewQueue
+    from evals.review.types import Asked, ReviewError, beside
     from ui.console import ERR
 
     try:

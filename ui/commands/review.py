@@ -13,8 +13,8 @@ import typer
 from ui.options import JsonOption, KbOption
 
 if TYPE_CHECKING:
-    from evals.review import ReviewQueue
-    from evals.review_types import Item
+    from evals.review.queue import ReviewQueue
+    from evals.review.types import Item
 
 HELP = """Review answers that readers doubted, or that were sampled.
 
@@ -61,7 +61,7 @@ def list_items(
 
       surefoot eval review list --kb ~/kb --state all --json
     """
-    from evals.review_types import STATES
+    from evals.review.types import STATES
     from ui.console import emit_json
     from ui.review_view import item_json, item_row
 
@@ -234,8 +234,8 @@ def promote(
     """
     import json as json_module
 
-    from evals.review_case import case_of
-    from evals.review_stand_ins import open_pseudonymiser
+    from evals.review.case import case_of
+    from evals.review.stand_ins import open_pseudonymiser
     from ui.console import emit_json
 
     queue = _queue(kb)
@@ -272,8 +272,8 @@ def stats(kb: KbOption, json: JsonOption = False) -> None:
 
 def _queue(kb: Path) -> ReviewQueue:
     """The queue beside a knowledge base. Raises KnowledgeBaseMissing if there is none."""
-    from evals.review import ReviewQueue
-    from evals.review_types import beside
+    from evals.review.queue import ReviewQueue
+    from evals.review.types import beside
     from ingest.manifest import read_manifest
 
     read_manifest(kb)

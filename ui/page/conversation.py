@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from evals.review_types import Asked
+from evals.review.types import Asked
 from rag.types import Answer, Message, Passage, Sentence, Shown
 from ui.page.run import Failed, Produce, Run, RunEvent
 

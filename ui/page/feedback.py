@@ -8,8 +8,8 @@ from threading import Event
 
 import streamlit as st
 
-from evals.review import Audit, ReviewQueue
-from evals.review_types import Asked, ReviewError, Source
+from evals.review.queue import Audit, ReviewQueue
+from evals.review.types import Asked, ReviewError, Source
 from rag.types import Answer, AnswerEvent
 from ui.page.conversation import Turn
 from ui.page.run import Produce

@@ -14,10 +14,10 @@ from typing import Any, get_args
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from evals.review import ReviewQueue
-from evals.review_case import case_of
-from evals.review_stand_ins import StandIns, open_pseudonymiser
-from evals.review_types import LABELS, Item, ReviewError, State
+from evals.review.case import case_of
+from evals.review.queue import ReviewQueue
+from evals.review.stand_ins import StandIns, open_pseudonymiser
+from evals.review.types import LABELS, Item, ReviewError, State
 from ingest.errors import SurefootError
 from ui.page import cards
 from ui.page import review_cards as draw

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evals.review_types import Event, Item, State
+from evals.review.types import Event, Item, State
 from rag.types import Message
 from ui.page import cards
 from ui.page.details import details_html

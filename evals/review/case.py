@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from evals.errors import CaseError
-from evals.review_stand_ins import Pseudonymise
-from evals.review_types import Item, ReviewError
+from evals.review.stand_ins import Pseudonymise
+from evals.review.types import Item, ReviewError
 
 
 def case_of(item: Item, pseudonymise: Pseudonymise) -> dict[str, Any]:

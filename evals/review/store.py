@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from evals.review_types import SOURCES, Asked, Item, ReviewError, Source, clean_words
+from evals.review.types import SOURCES, Asked, Item, ReviewError, Source, clean_words
 from rag.types import (
     Answer,
     Citation,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.review_stand_ins import StandIns, open_pseudonymiser
+from evals.review.stand_ins import StandIns, open_pseudonymiser
 from rag.types import Finding
 
 PATTERNS = {

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from evals.review_case import append_case
-from evals.review_store import (
+from evals.review.case import append_case
+from evals.review.store import (
     add_event,
     add_report,
     count_up,
@@ -27,7 +27,7 @@ from evals.review_store import (
     opened,
     writing,
 )
-from evals.review_types import (
+from evals.review.types import (
     SOURCES,
     STATES,
     Asked,
