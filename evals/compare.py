@@ -13,10 +13,10 @@ from typing import Literal
 
 import numpy as np
 
-from evals.bootstrap import Resampled, difference, resample
-from evals.pairing import Pairs, pair
-from evals.randomise import exchanged, holm, mcnemar
-from evals.tables import Metric, column, independent, plain, statistic
+from evals.stats.bootstrap import Resampled, difference, resample
+from evals.stats.pairing import Pairs, pair
+from evals.stats.randomise import exchanged, holm, mcnemar
+from evals.stats.tables import Metric, column, independent, plain, statistic
 from evals.types import Better, ScoredCase
 
 Verdict = Literal["regression", "improvement", "no evidence", "no cases", "not judged"]

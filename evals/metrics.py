@@ -12,10 +12,10 @@ from functools import partial
 
 import numpy as np
 
-from evals import weighted
-from evals.estimate import estimate
-from evals.intervals import rate
-from evals.tables import (
+from evals.stats import weighted
+from evals.stats.estimate import estimate
+from evals.stats.intervals import rate
+from evals.stats.tables import (
     UNIT,
     Bounds,
     Columns,
@@ -31,8 +31,8 @@ from evals.tables import (
     table,
     take,
 )
+from evals.stats.weighted import divide
 from evals.types import Better
-from evals.weighted import divide
 
 __all__ = ["Columns", "Metric", "Table", "Weights", "estimate", "plain", "rate", "table"]
 

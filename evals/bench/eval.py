@@ -21,8 +21,8 @@ from evals.bench.peers import statistics
 from evals.bench.texts import SEED, Planted, answers
 from evals.cases import open_cases
 from evals.metrics import auc, estimate, table
-from evals.ranking import ndcg_at
 from evals.run import Plan, evaluate
+from evals.stats.ranking import ndcg_at
 from evals.suites import get
 from evals.suites.base import Options, Suite
 from evals.types import Score

@@ -24,7 +24,7 @@ from evals.report.words import (
     suite_words,
 )
 from evals.rundir import Run
-from evals.tables import UNIT
+from evals.stats.tables import UNIT
 from evals.types import Estimate, RunInfo
 
 GATE = "gate.json"

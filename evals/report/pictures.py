@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evals.curves import pr_curve, risk_coverage, roc_curve
-from evals.curves import reliability as calibration
 from evals.metrics import Columns, table
 from evals.report.charts import (
     Array,
@@ -23,6 +21,8 @@ from evals.report.charts import (
 from evals.report.facts import estimate_of
 from evals.report.words import number, percent, time
 from evals.rundir import Run
+from evals.stats.curves import pr_curve, risk_coverage, roc_curve
+from evals.stats.curves import reliability as calibration
 from evals.types import Json, ScoredCase
 
 _ENOUGH = 2

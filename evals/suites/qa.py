@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from evals.documents import Names
 from evals.metrics import Metric, Table, mean, ratio, share
 from evals.pins import code_hash, embedder_pin, engine_pin, index_hash, policy_hash
+from evals.stats.text import contains_answer, exact_match, token_f1, token_recall
 from evals.suites.base import Options, require_text, require_texts, unscored
 from evals.suites.retrieval import read_history, require_kb
-from evals.text import contains_answer, exact_match, token_f1, token_recall
 from evals.types import Case, Json, Outcome, Pins, Score
 from rag.grounding import shipped_threshold
 from rag.prompt import SYSTEM, Packed, template_hash

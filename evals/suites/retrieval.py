@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from evals.documents import Names
 from evals.metrics import Metric, Table, mean
 from evals.pins import code_hash, embedder_pin, index_hash, policy_hash
-from evals.ranking import mrr_at, ndcg_at, recall_at
+from evals.stats.ranking import mrr_at, ndcg_at, recall_at
 from evals.suites.base import Options, require_text, require_texts, scored, unscored
 from evals.types import Case, Outcome, Pins, Score
 from rag.errors import ConfigError

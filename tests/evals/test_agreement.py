@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from evals.agreement import cohens_kappa
+from evals.stats.agreement import cohens_kappa
 
 LABELS = st.lists(
     st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1, max_size=30

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evals import bootstrap
 from evals.metrics import Table, auc, estimate, mean
+from evals.stats import bootstrap
 
 
 def test_bca_is_scipy_s_for_many_cases() -> None:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as known
 
-from evals.curves import POINTS, pr_curve, reliability, risk_coverage, roc_curve
-from evals.intervals import wilson
+from evals.stats.curves import POINTS, pr_curve, reliability, risk_coverage, roc_curve
+from evals.stats.intervals import wilson
 
 
 def scored(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.intervals import clopper_pearson, effective_n, proportion, rate, student, wilson
 from evals.metrics import Table, auc, estimate, mean, share
+from evals.stats.intervals import clopper_pearson, effective_n, proportion, rate, student, wilson
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,12 @@ import pytest
 
 from evals.errors import RunError
 from evals.journal import Journal
-from evals.judge import judge_pair, judge_run, render
-from evals.material import parts_of
-from evals.rubric import load_rubric
+from evals.judge.material import parts_of
+from evals.judge.rubric import load_rubric
+from evals.judge.runs import judge_pair, judge_run, render
+from evals.judge.verdict import Judge, parse
 from evals.rundir import JOURNAL, Run, write_run
 from evals.types import Case, Outcome, Pins, RunInfo, Score, ScoredCase
-from evals.verdict import Judge, parse
 from ingest.lock import writer_lock
 from rag.engines.scripted import ScriptedEngine
 from rag.errors import ConfigError, EngineError

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from evals.metrics import auc, mean, plain
-from evals.pairing import Pairs
-from evals.randomise import exchanged, holm, mcnemar
+from evals.stats.pairing import Pairs
+from evals.stats.randomise import exchanged, holm, mcnemar
 
 
 @pytest.mark.parametrize(

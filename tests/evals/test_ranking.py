@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.ranking import mrr_at, ndcg_at, recall_at
+from evals.stats.ranking import mrr_at, ndcg_at, recall_at
 
 DOCUMENTS = [f"d{i:02}" for i in range(30)]
 RANKINGS = st.permutations(DOCUMENTS).flatmap(

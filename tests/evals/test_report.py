@@ -198,7 +198,7 @@ def test_two_thousand_cases_stay_small(
     write_report(made, metrics_of(made))
     assert (made.path / HTML).stat().st_size < 3_000_000
     assert (made.path / MARKDOWN).stat().st_size < 60_000
-    assert "400 more stand in results.json" in page_of(made).text
+    assert "400 more stand in scores.jsonl" in page_of(made).text
 
 
 def test_findings_of_answers_are_told_by_label_only(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.rubric import SHIPPED, Rubric, load_rubric
+from evals.judge.rubric import SHIPPED, Rubric, load_rubric
 from rag.errors import ConfigError
 
 NAMES = sorted(path.stem for path in SHIPPED.glob("*.toml"))

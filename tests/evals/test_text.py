@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.text import contains_answer, exact_match, squad_normalise, token_f1, token_recall
+from evals.stats.text import contains_answer, exact_match, squad_normalise, token_f1, token_recall
 
 TEXT = st.text(max_size=40)
 

@@ -12,7 +12,7 @@ import typer
 from ui.options import JsonOption, ModelOption
 
 if TYPE_CHECKING:
-    from evals.verdict import Judge, Way
+    from evals.judge.verdict import Judge, Way
 
 SOME_FAILED = 3
 
@@ -64,7 +64,7 @@ def judge(
       surefoot eval judge runs/new --against runs/old --rubric pairwise --model Qwen/Qwen3-8B
     """
     from evals.evaluation import run_folder
-    from evals.judge import judge_pair, judge_run, render
+    from evals.judge.runs import judge_pair, judge_run, render
     from evals.rundir import Run
     from ui.console import emit_json
 
@@ -85,8 +85,8 @@ def judge(
 
 
 def _judge(rubric: str, model: str | None, by: By) -> Judge:
-    from evals.rubric import load_rubric
-    from evals.verdict import Judge
+    from evals.judge.rubric import load_rubric
+    from evals.judge.verdict import Judge
     from rag.assemble import open_engine
     from rag.config import load
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from evals.bootstrap import interval, resample
-from evals.intervals import Interval, proportion
-from evals.tables import Metric, Table, encode, independent, plain, statistic, take, used
+from evals.stats.bootstrap import interval, resample
+from evals.stats.intervals import Interval, proportion
+from evals.stats.tables import Metric, Table, encode, independent, plain, statistic, take, used
 from evals.types import Estimate
 
 

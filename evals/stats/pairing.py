@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.tables import Codes, Columns, Metric, column, encode, table, take, used
+from evals.stats.tables import Codes, Columns, Metric, column, encode, table, take, used
 from evals.types import Score, ScoredCase
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from evals.intervals import Interval, effective_n, student, wilson
-from evals.tables import Bounds, Floats, Statistic, Weights
+from evals.stats.intervals import Interval, effective_n, student, wilson
+from evals.stats.tables import Bounds, Floats, Statistic, Weights
 
 CHUNK = 2_000_000
 GROUPS = 200

@@ -15,7 +15,7 @@ from typing import Literal
 
 from evals.errors import RunError
 from evals.journal import Journal, case_key, read_journal
-from evals.rubric import Rubric
+from evals.judge.rubric import Rubric
 from evals.types import Case, Json, Outcome, Pins
 from ingest.errors import KnowledgeBaseBusy, KnowledgeBaseError
 from ingest.lock import writer_lock

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.intervals import wilson
-from evals.tables import Floats
-from evals.weighted import auc, average_precision
+from evals.stats.intervals import wilson
+from evals.stats.tables import Floats
+from evals.stats.weighted import auc, average_precision
 
 POINTS = 300
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evals.tables import Codes, Floats, Weights
+from evals.stats.tables import Codes, Floats, Weights
 
 
 def divide(top: Floats, bottom: Floats) -> Floats:

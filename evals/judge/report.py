@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from evals.agreement import cohens_kappa
+from evals.judge.verdict import Judge, Way
 from evals.metrics import Metric, estimate, mean, share, table
 from evals.results import estimate_json
+from evals.stats.agreement import cohens_kappa
 from evals.types import Case, Estimate, Score, Status
-from evals.verdict import Judge, Way
 
 HUMAN = "human"
 UNSCORED = ""

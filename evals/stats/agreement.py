@@ -6,10 +6,10 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from evals.estimate import estimate
-from evals.tables import Columns, Floats, Metric, Sums, Table, encode
+from evals.stats.estimate import estimate
+from evals.stats.tables import Columns, Floats, Metric, Sums, Table, encode
+from evals.stats.weighted import divide
 from evals.types import Estimate
-from evals.weighted import divide
 
 
 def cohens_kappa(

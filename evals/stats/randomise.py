@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr
 
-from evals.bootstrap import CHUNK
-from evals.pairing import Pairs
-from evals.tables import Floats, Metric, Statistic, by_cluster, column
+from evals.stats.bootstrap import CHUNK
+from evals.stats.pairing import Pairs
+from evals.stats.tables import Floats, Metric, Statistic, by_cluster, column
 
 EXACT_UP_TO = 10
 _ROUNDING = 1e-9

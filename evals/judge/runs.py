@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from evals.errors import RunError
-from evals.judge_report import HUMAN, TIE, UNSCORED, Judged, JudgeReport, render, report_of
-from evals.material import pair_of, parts_of
-from evals.rundir import Run
-from evals.types import Case, Outcome
-from evals.verdict import (
+from evals.judge.material import pair_of, parts_of
+from evals.judge.report import HUMAN, TIE, UNSCORED, Judged, JudgeReport, render, report_of
+from evals.judge.verdict import (
     Judge,
     Ledger,
     Verdict,
@@ -23,6 +21,8 @@ from evals.verdict import (
     open_ledger,
     to_outcome,
 )
+from evals.rundir import Run
+from evals.types import Case, Outcome
 from rag.errors import ConfigError
 
 __all__ = ["Judge", "JudgeReport", "judge_pair", "judge_run", "render"]
