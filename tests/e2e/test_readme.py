@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from evals.sample import DOCUMENTS
+from evals.sample import CASES, DOCUMENTS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.models]
 
@@ -31,9 +31,10 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, small_lm_path: Path) -> Path:
-    """A folder with docs/, as the README has it."""
+    """A folder with docs/ and cases/, as the README has it."""
     folder = tmp_path_factory.mktemp("readme")
     shutil.copytree(DOCUMENTS, folder / "docs")
+    shutil.copytree(CASES, folder / "cases")
     return folder
 
 
