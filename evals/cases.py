@@ -10,7 +10,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -20,6 +20,7 @@ from ingest.errors import SurefootError
 
 Check = Callable[[Mapping[str, Any]], None]
 MAX_LINE = 64 << 20
+_LONGEST = 300
 _DAMAGED = (OSError, EOFError, UnicodeDecodeError)
 
 
@@ -71,12 +72,16 @@ def _read_all(paths: Sequence[Path], check: Check) -> Iterator[Case]:
     for path in paths:
         for where, row in _rows(path):
             case = _case(where, row, check)
-            count = met[case.id] = met.get(case.id, 0) + 1
-            yield (
-                case
-                if count == 1
-                else Case(f"{case.id}#{count}", case.cluster, case.row, case.sha256)
-            )
+            yield replace(case, id=_unused(case.id, met))
+
+
+def _unused(name: str, met: dict[str, int]) -> str:
+    free = name
+    while free in met:
+        met[name] += 1
+        free = f"{name}#{met[name]}"
+    met[free] = 1
+    return free
 
 
 def _rows(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -92,7 +97,8 @@ def _rows(path: Path) -> Iterator[tuple[str, bytes]]:
                 if line.strip():
                     yield f"{path}:{number}", line
     except _DAMAGED as error:
-        raise SurefootError(f"cannot read {path}: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise SurefootError(f"cannot read {path}: {reason}") from error
 
 
 def _open(path: Path) -> BinaryIO:
@@ -109,15 +115,21 @@ def _case(where: str, line: bytes, check: Check) -> Case:
         raise CaseError(where, f"is not JSON ({error})") from error
     if not isinstance(row, dict):
         raise CaseError(where, "is not a JSON object")
-    if not isinstance(row.get("id"), str | int) or isinstance(row.get("id"), bool):
-        raise CaseError(where, "has no id")
+    name = _id(where, row.get("id"))
     try:
         check(row)
     except ValueError as error:
-        raise CaseError(where, str(error)) from error
-    name = str(row["id"])
+        raise CaseError(where, str(error)[:_LONGEST]) from error
     cluster = row.get("cluster")
     return Case(name, name if cluster is None else str(cluster), row, _content_hash(row))
+
+
+def _id(where: str, value: Any) -> str:
+    if value in (None, ""):
+        raise CaseError(where, "has no id")
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise CaseError(where, "has an id that is no text and no whole number")
+    return str(value)
 
 
 def _content_hash(row: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ it is kept.
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,10 +24,10 @@ from typing import Any, Literal
 from evals.compare import Compared, Comparison, compare
 from evals.errors import RunError
 from evals.metrics import Metric
-from evals.rundir import Run
+from evals.rundir import Run, write_file
+from evals.suites import SUITES
 from evals.types import Json
 from rag.errors import ConfigError
-from rag.models import write_atomic
 
 GATE = "gate.json"
 NAMED = 12
@@ -77,11 +78,17 @@ class GateResult:
 
 
 def read_limits(path: Path, suite: str) -> tuple[Limit, ...]:
-    """The limits for a suite. Raises ConfigError naming what is wrong with the file."""
+    """The limits for a suite. Raises ConfigError naming what is wrong with the file.
+
+    A section that no suite has is wrong: its limits would never be held.
+    """
     try:
         whole = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(str(path), str(error)) from error
+    if unknown := whole.keys() - SUITES.keys():
+        names = ", ".join(sorted(unknown))
+        raise ConfigError(str(path), f"has {names}; suites are {', '.join(SUITES)}")
     section = whole.get(suite, {})
     if not isinstance(section, dict):
         raise ConfigError(f"{path} [{suite}]", "must be a table of metrics")
@@ -117,7 +124,7 @@ def judge(
 def write_gate(folder: Path, result: GateResult) -> None:
     """Keep the verdict beside the run, for its report."""
     text = json.dumps(gate_json(result), ensure_ascii=False, indent=1)
-    write_atomic(folder / GATE, f"{text}\n".encode())
+    write_file(folder / GATE, f"{text}\n".encode("utf-8", "surrogatepass"))
 
 
 def gate_json(result: GateResult) -> Json:
@@ -153,7 +160,7 @@ def _limits(where: str, metric: str, rule: Any) -> list[Limit]:
         value = rule.get(side)
         if value is None:
             continue
-        if not isinstance(value, int | float) or isinstance(value, bool):
+        if not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value):
             raise ConfigError(where, f"{side} is {value!r}, not a number")
         sides.append(Limit(metric, side, float(value), bound))
     return sides
@@ -178,8 +185,11 @@ def _limit_line(item: LimitResult) -> str:
 
 
 def _fall_line(item: Comparison) -> str:
+    went = "fell" if item.better == "higher" else "rose"
+    known = item.low is not None and item.high is not None
+    span = f" [{item.low:+.4g}, {item.high:+.4g}]" if known else ""
     return (
-        f"{item.metric} fell from {item.baseline:.4g} to {item.candidate:.4g}: difference "
-        f"{item.difference:+.4g} [{item.low:+.4g}, {item.high:+.4g}], "
+        f"{item.metric} {went} from {item.baseline:.4g} to {item.candidate:.4g}: difference "
+        f"{item.difference:+.4g}{span}, "
         f"p {item.p_holm:.2g} after Holm, n={item.n}"
     )

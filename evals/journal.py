@@ -80,7 +80,11 @@ def _whole_bytes(path: Path) -> int:
 
 
 def _batches(path: Path) -> Iterator[tuple[list[Entry], int]]:
-    """Whole batches, each with the byte where it ends; nothing after the first broken line."""
+    """Whole batches, each with the byte where it ends.
+
+    Only a last line without an end is a write that was cut off. Any other broken line is damage: it
+    is passed over and stays where it is, and what comes after it counts.
+    """
     batch: list[Entry] = []
     try:
         stream = path.open("rb")
@@ -89,20 +93,22 @@ def _batches(path: Path) -> Iterator[tuple[list[Entry], int]]:
     with stream:
         place = 0
         for line in stream:
-            found = _entry(line, place)
-            if found is None:
+            if not line.endswith(b"\n"):
                 return
+            found = _entry(line, place)
+            place += len(line)
+            if found is None:
+                if not batch:
+                    yield [], place
+                continue
             entry, left = found
             batch.append(entry)
-            place += len(line)
             if left == 0:
                 yield batch, place
                 batch = []
 
 
 def _entry(line: bytes, place: int) -> tuple[Entry, int] | None:
-    if not line.endswith(b"\n"):
-        return None
     try:
         row: dict[str, Any] = json.loads(line.decode("utf-8", "surrogatepass"))
         case = Case(row["id"], row["cluster"], row["case"], row["sha256"])

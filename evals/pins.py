@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from rag.config import Config
 from rag.models import catalogue, sha256_of, spec
 
 _ROOT = Path(__file__).parents[1]
-_CODE = ("ingest", "rag", "evals/suites")
+_CODE = ("ingest", "rag", "evals/suites", "evals/documents.py")
 _KINDS = {".py", ".json", ".toml", ".safetensors"}
 
 
@@ -25,15 +26,15 @@ def code_hash() -> str:
     """Of every source, setting and weight that an outcome can depend on."""
     digest = hashlib.sha256()
     for room in _CODE:
-        for path in sorted((_ROOT / room).rglob("*")):
+        for path in sorted([_ROOT / room, *(_ROOT / room).rglob("*")]):
             if path.suffix in _KINDS and path.is_file():
                 digest.update(f"{path.relative_to(_ROOT)} {sha256_of(path)}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def policy_hash(config: Config) -> str:
-    """Of all settings but the model's name, which stands by itself."""
-    settings = asdict(config)
+def policy_hash(config: Config, groups: Collection[str] = ()) -> str:
+    """Of what the asker may see, and all settings but the model's name, which stands by itself."""
+    settings = {**asdict(config), "groups": sorted(groups)}
     settings["engine"].pop("model")
     settings.pop("review", None)
     return _short(settings)
@@ -42,12 +43,17 @@ def policy_hash(config: Config) -> str:
 def index_hash(kb: Path) -> str:
     """Of what a knowledge base holds: documents, contents, groups and the embedder's vectors.
 
+    Characters and chunks stand for how they were read and cut, which may be by earlier code.
+
     Two bases made of the same files have the same hash, whenever. Raises KnowledgeBaseError.
     """
     manifest = read_manifest(kb)
     base = KnowledgeBase.open(kb)
     try:
-        documents = [(d.document, d.sha256, sorted(d.groups)) for d in base.documents()]
+        documents = [
+            (d.document, d.identities, d.sha256, sorted(d.groups), d.characters, d.chunks)
+            for d in base.documents()
+        ]
     finally:
         base.close()
     return _short([manifest.embedder_sha256, manifest.max_tokens, documents])
@@ -62,8 +68,8 @@ def engine_pin(config: Config) -> str:
     if path.is_file():
         return f"{path.name}:{sha256_of(path)[:16]}"
     if path.is_dir():
-        files = [f for p in ("*.safetensors", "*.json") for f in path.glob(p)]
-        return f"{path.name}:{_short([(f.name, sha256_of(f)) for f in sorted(files)])}"
+        files = [f for f in sorted(path.iterdir()) if f.is_file()]
+        return f"{path.name}:{_short([(f.name, sha256_of(f)) for f in files])}"
     return name
 
 

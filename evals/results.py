@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from evals.suites.base import Suite
 
 UNSCORED_LISTED = 100
+WITHOUT = "(none)"
 
 
 def results_of(suite: Suite, scored: Sequence[ScoredCase], slices: Sequence[str]) -> dict[str, Any]:
@@ -47,10 +48,10 @@ def _metrics(suite: Suite, scored: Sequence[ScoredCase]) -> dict[str, Any]:
 
 
 def _sliced(suite: Suite, scored: Sequence[ScoredCase], field: str) -> dict[str, Any]:
-    """A case without the field stands under "(none)"."""
+    """A case without the field stands under WITHOUT."""
     groups: defaultdict[str, list[ScoredCase]] = defaultdict(list)
     for item in scored:
-        groups[item.slices.get(field, "(none)")].append(item)
+        groups[item.slices.get(field, WITHOUT)].append(item)
     return {value: _metrics(suite, groups[value]) for value in sorted(groups)}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -20,14 +20,18 @@ from evals.attempt import Attempts, Limits
 from evals.cases import CaseFiles
 from evals.errors import RunError
 from evals.journal import Journal, case_key, read_journal
+from evals.report import HTML, MARKDOWN
 from evals.results import results_of
-from evals.rundir import JOURNAL, RESULTS, Run, write_info, write_run
+from evals.rundir import INFO, JOURNAL, RESULTS, SCORES, Run, read_info, write_info, write_run
 from evals.suites.base import Options, Suite
 from evals.types import Case, Outcome, Pins, RunInfo, Score, ScoredCase
-from ingest.errors import KnowledgeBaseBusy
+from ingest.errors import KnowledgeBaseBusy, KnowledgeBaseError
 from ingest.lock import writer_lock
 
 Finished = list[tuple[Case, Outcome]]
+# Files that a run has only once it has a run.json.
+_LATER = (SCORES, RESULTS, HTML, MARKDOWN)
+_OURS = (INFO, JOURNAL, *_LATER)
 
 
 class Watch(Protocol):
@@ -55,19 +59,19 @@ class Plan:
 def evaluate(plan: Plan, folder: Path, watch: Watch) -> Run:
     """Run what is not done yet, and write the results. Stopped anywhere, nothing finished is lost.
 
-    Raises RunError if the folder can't be written or another process writes it, and SurefootError
-    if the subject can't be opened. KeyboardInterrupt leaves the journal whole.
+    Raises RunError if the folder can't be written, is another's, or another process writes it, and
+    SurefootError if the subject can't be opened. KeyboardInterrupt leaves the journal whole.
     """
     info = _info(plan)
+    _require_ours(plan, folder)
     with _sole_writer(folder):
         journal = Journal(folder / JOURNAL)
         try:
             (folder / RESULTS).unlink(missing_ok=True)
             write_info(folder, info)
             watch.begin(plan.files.n, plan.suite)
-            known = _known_scores(plan, folder, info.pins)
-            watch.finished(list(known.values()))
-            asyncio.run(_Drive(plan, info.pins, journal, watch).go(frozenset(known)))
+            done = _tell_known(plan, folder, info.pins, watch)
+            _Drive(plan, info.pins, journal, watch).go(done)
         finally:
             journal.close()
         scores = _scores(plan, folder, info.pins)
@@ -83,12 +87,15 @@ class _Drive:
         self._journal = journal
         self._watch = watch
 
-    async def go(self, done: frozenset[str]) -> None:
-        plan = self._plan
+    def go(self, done: frozenset[str]) -> None:
         if next(self._batches(done), None) is None:
             return
-        attempts = Attempts(plan.suite.open(plan.options), plan.limits)
-        slots = asyncio.Semaphore(plan.limits.workers)
+        # Opened outside of the event loop, which would hold a Ctrl-C back until all is loaded.
+        subject = self._plan.suite.open(self._plan.options)
+        asyncio.run(self._drive(Attempts(subject, self._plan.limits), done))
+
+    async def _drive(self, attempts: Attempts, done: frozenset[str]) -> None:
+        slots = asyncio.Semaphore(self._plan.limits.workers)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for batch in self._batches(done):
@@ -130,14 +137,16 @@ def _info(plan: Plan) -> RunInfo:
     )
 
 
-def _known_scores(plan: Plan, folder: Path, pins: Pins) -> dict[str, Score]:
-    """Scores of the chosen cases that need not be computed; one that failed is tried again."""
+def _tell_known(plan: Plan, folder: Path, pins: Pins, watch: Watch) -> frozenset[str]:
+    """Keys of the chosen cases that need not be computed; one that failed is tried again."""
     chosen = {case_key(pins, case) for case in plan.files.read()}
-    return {
+    known = {
         entry.key: plan.suite.score(entry.case, entry.outcome)
         for entry in read_journal(folder / JOURNAL)
         if entry.key in chosen and not entry.outcome.reason
     }
+    watch.finished(list(known.values()))
+    return frozenset(known)
 
 
 def _scores(plan: Plan, folder: Path, pins: Pins) -> list[ScoredCase]:
@@ -145,22 +154,49 @@ def _scores(plan: Plan, folder: Path, pins: Pins) -> list[ScoredCase]:
     by_key: dict[str, Score] = {}
     for entry in read_journal(folder / JOURNAL):
         # Of several tries of one case, a failure never takes the place of a success.
-        if entry.key not in by_key or not entry.outcome.reason:
+        if entry.pinned(pins) and (entry.key not in by_key or not entry.outcome.reason):
             by_key[entry.key] = plan.suite.score(entry.case, entry.outcome)
-    return [
-        ScoredCase(by_key[case_key(pins, case)], case.sha256, _slices(plan, case))
+    found = [
+        ScoredCase(by_key[key], case.sha256, _slices(plan, case))
         for case in plan.files.read()
+        if (key := case_key(pins, case)) in by_key
     ]
+    if len(found) != plan.files.n:
+        raise RunError(folder, "its case files changed meanwhile; give the command again")
+    return found
 
 
 def _slices(plan: Plan, case: Case) -> dict[str, str]:
-    """Short fields of a case that are not the suite's own: what results can be sliced by."""
-    own = {"id", "cluster", *plan.suite.fields} - set(plan.slices)
-    return {
+    """What results are sliced by: fields asked for, and short ones that aren't the suite's own."""
+    own = {"id", "cluster", *plan.suite.fields}
+    asked = {name: str(value) for name in plan.slices if (value := case.row.get(name)) is not None}
+    short = {
         name: str(value)
         for name, value in case.row.items()
         if name not in own and isinstance(value, str | int | bool) and len(str(value)) <= 80
     }
+    return short | asked
+
+
+def _require_ours(plan: Plan, folder: Path) -> None:
+    """Raises RunError rather than write over what is no run of this suite."""
+    for path in plan.files.paths:
+        if path.name in _OURS and path.resolve().parent == folder.resolve():
+            raise RunError(folder, f"holds the case file {path.name}; give another --out")
+    if (folder / INFO).exists():
+        suite = _suite_there(folder)
+        if suite not in (None, plan.suite.name):
+            raise RunError(folder, f"is of suite {suite}; give another --out")
+    elif foreign := [name for name in _LATER if (folder / name).exists()]:
+        raise RunError(folder, f"holds {foreign[0]} but no run; give another --out")
+
+
+def _suite_there(folder: Path) -> str | None:
+    """The suite of the run in a folder; None if its run.json is damaged, to be written anew."""
+    try:
+        return read_info(folder).pins.suite
+    except RunError:
+        return None
 
 
 @contextmanager
@@ -169,8 +205,13 @@ def _sole_writer(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise RunError(folder, f"cannot be made: {error.strerror}") from error
-    try:
-        with writer_lock(folder):
-            yield
-    except KnowledgeBaseBusy as error:
-        raise RunError(folder, f"is being written by {error.holder}") from error
+    with ExitStack() as held:
+        try:
+            held.enter_context(writer_lock(folder))
+        except KnowledgeBaseBusy as error:
+            raise RunError(folder, f"is being written by {error.holder}") from error
+        except KnowledgeBaseError as error:
+            raise RunError(folder, error.problem) from error
+        except OSError as error:
+            raise RunError(folder, f"cannot be written: {error.strerror}") from error
+        yield

@@ -21,6 +21,7 @@ from evals.types import Case, Json, Outcome, Pins, RunInfo, Score, ScoredCase
 from rag.models import write_atomic
 
 INFO, JOURNAL, SCORES, RESULTS = "run.json", "rows.jsonl", "scores.jsonl", "results.json"
+_RESULTS_HOLD = {"suite", "n", "metrics"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,32 +40,44 @@ class Run:
             raise RunError(folder, "no run is here (a run's folder holds run.json)")
         if not (folder / RESULTS).is_file():
             raise RunError(folder, "is not finished; give its command again")
-        return cls(folder, read_info(folder), _read(folder / RESULTS))
+        results = _read(folder / RESULTS)
+        if lacking := sorted(_RESULTS_HOLD - results.keys()):
+            raise RunError(folder, f"{RESULTS} is damaged: it has no {', '.join(lacking)}")
+        return cls(folder, read_info(folder), results)
 
     def scores(self) -> list[ScoredCase]:
-        """Every case's score, in the order of the cases."""
-        return list(read_scores(self.path))
+        """Every case's score, in the order of the cases. Raises RunError if any is missing."""
+        found = list(read_scores(self.path))
+        self._require_all(len(found), SCORES)
+        return found
 
     def rows(self) -> Iterator[tuple[Case, Outcome]]:
         """Cases and what the subject did with them, in the order in which they finished.
 
-        A journal may hold rows of earlier settings; only this run's cases come.
+        A journal may hold rows of earlier settings; only this run's cases come. Raises RunError if
+        the journal lacks any of them.
         """
         wanted = {(item.score.id, item.sha256) for item in read_scores(self.path)}
         last = {}
         for entry in read_journal(self.path / JOURNAL):
             if (entry.case.id, entry.case.sha256) in wanted and entry.pinned(self.info.pins):
                 last[entry.case.id] = entry.place
+        self._require_all(len(last), JOURNAL)
         for entry in read_journal(self.path / JOURNAL):
             if last.get(entry.case.id) == entry.place:
                 yield entry.case, entry.outcome
+
+    def _require_all(self, found: int, name: str) -> None:
+        if found != self.info.n:
+            problem = f"{name} holds {found} of {self.info.n} cases; give the run's command again"
+            raise RunError(self.path, problem)
 
 
 def write_run(folder: Path, info: RunInfo, scores: Sequence[ScoredCase], results: Json) -> Run:
     """Write what a finished journal comes to; results last, since they say that all is there."""
     write_info(folder, info)
     lines = [json.dumps(_flat(item), ensure_ascii=False, sort_keys=True) for item in scores]
-    write_atomic(folder / SCORES, "".join(f"{line}\n" for line in lines).encode())
+    write_file(folder / SCORES, _encoded("".join(f"{line}\n" for line in lines)))
     _write(folder / RESULTS, results)
     return Run(folder, info, results)
 
@@ -78,7 +91,12 @@ def read_info(folder: Path) -> RunInfo:
     row = _read(folder / INFO)
     try:
         sources = tuple((str(name), str(digest)) for name, digest in row.pop("sources"))
-        return RunInfo(pins=Pins(**row.pop("pins")), sources=sources, **row)
+        info = RunInfo(pins=Pins(**row.pop("pins")), sources=sources, **row)
+        if not all(isinstance(pin, str) for pin in asdict(info.pins).values()):
+            raise TypeError("a pin is not a text")
+        if not isinstance(info.n, int) or not isinstance(info.settings, dict):
+            raise TypeError("n is not a number, or settings are no table")
+        return info
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(folder, f"run.json is of another version ({error})") from error
 
@@ -86,10 +104,12 @@ def read_info(folder: Path) -> RunInfo:
 def read_scores(folder: Path) -> Iterator[ScoredCase]:
     path = folder / SCORES
     try:
-        with path.open(encoding="utf-8") as stream:
+        with path.open(encoding="utf-8", errors="surrogatepass") as stream:
             for line in stream:
                 row = json.loads(line)
                 sha256, slices = row.pop("sha256"), row.pop("slices")
+                if not _sound(row["values"]) or not isinstance(slices, dict):
+                    raise TypeError("a score is not a table of numbers")
                 yield ScoredCase(Score(**row), sha256, slices)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(folder, f"{SCORES} cannot be read ({error})") from error
@@ -101,7 +121,7 @@ def _flat(item: ScoredCase) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8", errors="surrogatepass"))
     except (OSError, ValueError) as error:
         raise RunError(path.parent, f"{path.name} cannot be read ({error})") from error
     if not isinstance(value, dict):
@@ -111,4 +131,23 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _write(path: Path, value: Json) -> None:
     text = json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True)
-    write_atomic(path, f"{text}\n".encode())
+    write_file(path, _encoded(f"{text}\n"))
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Put a file of a run in place, whole or not at all. Raises RunError."""
+    try:
+        write_atomic(path, data)
+    except OSError as error:
+        raise RunError(path.parent, f"cannot be written: {error.strerror or error}") from error
+
+
+def _encoded(text: str) -> bytes:
+    """As UTF-8; half a surrogate pair, which JSON can name, is kept."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _sound(values: Any) -> bool:
+    return isinstance(values, dict) and all(
+        value is None or isinstance(value, int | float) for value in values.values()
+    )

@@ -22,8 +22,20 @@ ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def emit_json(value: Any) -> None:
     """One JSON object on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    text = json.dumps(value, ensure_ascii=False)
+    if not _can_print(text):
+        text = json.dumps(value)
+    sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def _can_print(text: str) -> bool:
+    """False for half a surrogate pair, and for characters that the terminal's encoding lacks."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8", sys.stdout.errors or "strict")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class IngestProgress:

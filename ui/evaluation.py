@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 
+from evals.compare import Compared, Comparison
 from evals.evaluation import Evaluated
 from evals.gate import NAMED, GateResult
 from evals.metrics import estimate, table
 from evals.types import Score
 from ui.console import ERR, OUT
+from ui.review_view import printable
+from ui.view import short
 
 if TYPE_CHECKING:
     from evals.suites.base import Suite
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 EVERY_S = 2.0
 QUICK_RESAMPLES = 200
 MOST_RUNNING = 5000
+WIDEST = 80
 
 
 class LiveProgress:
@@ -36,9 +41,10 @@ class LiveProgress:
             TextColumn("{task.fields[figures]}"),
             console=ERR,
             transient=True,
+            disable=not ERR.is_terminal,  # else its end would be an empty line in a log
         )
         self._suite: Suite | None = None
-        self._scores: list[Score] = []
+        self._scores: deque[Score] = deque(maxlen=MOST_RUNNING)
         self._task: Any = None
         self._said = 0.0
         self.total = 0
@@ -57,7 +63,7 @@ class LiveProgress:
 
     def finished(self, scores: Sequence[Score]) -> None:
         self.done += len(scores)
-        self._scores += scores
+        self._scores.extend(scores)
         self._bars.update(self._task, completed=self.done)
         if scores and time.monotonic() - self._said > EVERY_S:
             self._bars.update(self._task, figures=self._figures())
@@ -66,7 +72,7 @@ class LiveProgress:
     def _figures(self) -> str:
         """The first two figures so far; of a long run, over its latest cases."""
         assert self._suite is not None
-        rows = table(self._scores[-MOST_RUNNING:])
+        rows = table(list(self._scores))
         first = self._suite.metrics(rows)[:2]
         return "  ".join(f"{m.name} {estimate(m, rows, resamples=QUICK_RESAMPLES)}" for m in first)
 
@@ -77,12 +83,12 @@ def print_results(done: Evaluated) -> None:
     OUT.print(_figures_table(f"{results['suite']}, n={results['n']}", results["metrics"]))
     for field, values in results.get("slices", {}).items():
         for value, metrics in values.items():
-            OUT.print(_figures_table(f"{field} = {value}", metrics))
+            OUT.print(_figures_table(f"{field} = {short(value, WIDEST)}", metrics))
     for line in _failures(results):
-        OUT.print(f"[yellow]{escape(line)}[/]")
+        OUT.print(f"[yellow]{_safe(line)}[/]")
     if done.gate is not None:
         for line in gate_lines(done.gate):
-            OUT.print(escape(line))
+            OUT.print(_safe(line))
     ERR.print(f"[dim]report: {escape(str(done.run.path / 'report.html'))}[/]")
 
 
@@ -90,33 +96,55 @@ def gate_lines(gate: GateResult) -> Iterable[str]:
     """The comparison metric by metric, and the verdict."""
     if gate.compared is not None:
         found = gate.compared
-        changed = f", {found.changed} changed and left out" if found.changed else ""
-        yield f"compared with {gate.baseline}: {found.paired} cases paired{changed}"
-        for item in found.comparisons:
-            if item.difference is None:
-                yield f"  {item.metric:<24} no cases"
-                continue
-            yield (
-                f"  {item.metric:<24} {item.baseline:.3f} -> {item.candidate:.3f}  "
-                f"{item.difference:+.3f} [{item.low:+.3f}, {item.high:+.3f}]  "
-                f"p {item.p_holm:.2g}  could have seen {item.detectable:.3f}  {item.verdict}"
-            )
+        yield f"compared with {gate.baseline}: {found.paired} cases paired{_left_out(found)}"
+        yield from map(_comparison_line, found.comparisons)
     for limit in gate.limits:
         value = "no cases" if limit.value is None else f"{limit.value:.3f}"
         yield f"  {limit.metric:<24} {limit.side} {limit.limit:g}: {value}  {limit.verdict}"
     yield f"gate: {gate.verdict}" + "".join(f"\n  {reason}" for reason in gate.reasons)
 
 
+def _safe(text: str) -> str:
+    """Text of a case file, that neither markup nor a terminal takes for a command."""
+    return escape(printable(text))
+
+
+def _left_out(found: Compared) -> str:
+    counts = (
+        (found.only_baseline, "only in the baseline"),
+        (found.only_candidate, "only in this run"),
+        (found.changed, "of changed content"),
+    )
+    named = ", ".join(f"{count} {words}" for count, words in counts if count)
+    return f"; left out: {named}" if named else ""
+
+
+def _comparison_line(item: Comparison) -> str:
+    """What is not known of a metric, or not judged, has no words in its line."""
+    if item.difference is None:
+        sides = ("none" if v is None else f"{v:.3f}" for v in (item.baseline, item.candidate))
+        return f"  {item.metric:<24} {' -> '.join(sides)}  not comparable"
+    parts = [
+        f"  {item.metric:<24} {item.baseline:.3f} -> {item.candidate:.3f}",
+        f"{item.difference:+.3f}"
+        + ("" if item.low is None else f" [{item.low:+.3f}, {item.high:+.3f}]"),
+        "" if item.p_holm is None else f"p {item.p_holm:.2g}",
+        "" if item.detectable is None else f"could have seen {item.detectable:.3f}",
+        item.verdict,
+    ]
+    return "  ".join(filter(None, parts))
+
+
 def _figures_table(title: str, metrics: Mapping[str, Any]) -> RichTable:
-    shown = RichTable(title=title, title_justify="left", box=None, pad_edge=False)
+    shown = RichTable(title=_safe(title), title_justify="left", box=None, pad_edge=False)
     for name, justify in (("metric", "left"), ("value", "right"), ("95 %", "left"), ("n", "right")):
         shown.add_column(name, justify=justify)  # type: ignore[arg-type]
     for name, found in metrics.items():
         if found["value"] is None:
-            shown.add_row(escape(name), "no cases", "", str(found["n"]))
+            shown.add_row(_safe(name), "no cases", "", str(found["n"]))
             continue
         interval = "" if found["low"] is None else f"\\[{found['low']:.3f}, {found['high']:.3f}]"
-        shown.add_row(escape(name), f"{found['value']:.3f}", interval, str(found["n"]))
+        shown.add_row(_safe(name), f"{found['value']:.3f}", interval, str(found["n"]))
     return shown
 
 
@@ -125,6 +153,6 @@ def _failures(results: Mapping[str, Any]) -> Iterable[str]:
         return
     yield f"{results['failed']} of {results['n']} cases failed, and count against:"
     for item in results["unscored"][:NAMED]:
-        yield f"  {item['id']}: {item['reason']}"
+        yield f"  {short(item['id'], WIDEST)}: {item['reason']}"
     if results["failed"] > NAMED:
         yield f"  and {results['failed'] - NAMED} more"

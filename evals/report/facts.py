@@ -232,10 +232,18 @@ def _measured(run: Run) -> str:
     text = f"Measured on {results['n']:,} {words.cases} of {files}"
     if run.info.sample is not None:
         text += f", drawn with seed {run.info.seed}"
-    failed = results.get("failed", 0)
-    if failed:
-        return f"{text}. {failed:,} could not be judged and count against."
-    return f"{text}. Every case was judged."
+    parts = []
+    if failed := results.get("failed", 0):
+        parts.append(f"{failed:,} could not be judged and count against.")
+    if empty := _without_measure(run):
+        parts.append(f"{empty:,} name nothing relevant and are left out.")
+    return f"{text}. {' '.join(parts) or 'Every case was judged.'}"
+
+
+def _without_measure(run: Run) -> int:
+    """Queries that name nothing relevant. In other suites to abstain is an outcome like another."""
+    is_retrieval = run.info.pins.suite == "retrieval"
+    return int(run.results.get("abstained", 0)) if is_retrieval else 0
 
 
 def _bar(found: Estimate) -> tuple[float, float, float] | None:

@@ -46,7 +46,7 @@ def pictures(run: Run, scores: Sequence[ScoredCase]) -> list[Picture]:
     made = draw(columns, run.results) if draw else []
     judged = {item.score.id for item in scores if item.score.status != "unscored"}
     times = np.array([out.ms for case, out in run.rows() if case.id in judged], dtype=np.float64)
-    found = [*made, *_latency(times)]
+    found = [*made, *_latency(times, len(scores) - len(judged))]
     return [picture for picture in found if picture is not None]
 
 
@@ -233,7 +233,7 @@ def _tokens(columns: Columns) -> Picture | None:
     return Picture("Tokens used", svg, f"By the serving model’s own tokenizer. Mean: {mean}.")
 
 
-def _latency(times: Array) -> list[Picture]:
+def _latency(times: Array, failed: int) -> list[Picture]:
     times = _positive(times)
     if not times.size:
         return []
@@ -241,6 +241,8 @@ def _latency(times: Array) -> list[Picture]:
     axes = Axes("milliseconds a case", _SHARE, None, None)
     svg = distribution("Time taken", axes, {"cases": times}, log=True)
     caption = f"Half took at most {time(middle)}, 95 % at most {time(late)}."
+    if failed:
+        caption += f" {failed:,} that failed, out of time or else, are left out."
     return [Picture("Time taken", svg, caption)]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from evals.metrics import Metric, estimate, table
 from evals.report.facts import Row, estimate_of, row
+from evals.results import WITHOUT
 from evals.rundir import Run
 from evals.types import Estimate, ScoredCase
 
@@ -85,13 +86,10 @@ def _rows(run: Run, metrics: Sequence[Metric], found: Sequence[Estimate]) -> tup
 
 
 def _by_field(scores: Sequence[ScoredCase]) -> dict[str, dict[str, list[ScoredCase]]]:
+    """Every case in each field, so that the slices of a field add up to all cases."""
     groups: dict[str, dict[str, list[ScoredCase]]] = {}
-    for field, value, item in _marks(scores):
-        groups.setdefault(field, {}).setdefault(value, []).append(item)
+    for field in {field for item in scores for field in item.slices}:
+        values = groups[field] = {}
+        for item in scores:
+            values.setdefault(item.slices.get(field, WITHOUT), []).append(item)
     return groups
-
-
-def _marks(scores: Sequence[ScoredCase]) -> Iterator[tuple[str, str, ScoredCase]]:
-    for item in scores:
-        for field, value in item.slices.items():
-            yield field, value, item

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
+from ingest.errors import SurefootError
+
 if TYPE_CHECKING:
     from evals.suites.base import Suite
 
@@ -21,7 +23,7 @@ SUITES = {
 
 
 def get(name: str) -> Suite:
-    """The suite of this name. Raises KeyError."""
+    """The suite of this name. Raises SurefootError."""
     if name not in SUITES:
-        raise KeyError(name)
+        raise SurefootError(f"there is no suite {name!r}; there are: {', '.join(SUITES)}")
     return cast("Suite", import_module(f"evals.suites.{name}").SUITE)

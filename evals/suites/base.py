@@ -79,8 +79,11 @@ def require_flag(row: Mapping[str, Any], name: str) -> None:
 
 def require_texts(row: Mapping[str, Any], name: str) -> None:
     value = row.get(name)
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+    if not isinstance(value, list):
         raise ValueError(f"field {name!r} is {_kind(value)}, not a list of texts")
+    for item in value:
+        if not isinstance(item, str):
+            raise ValueError(f"field {name!r} holds {item!r}, which is not a text")
 
 
 def require_spans(row: Mapping[str, Any], name: str, text: str, labelled: bool) -> None:
@@ -91,7 +94,7 @@ def require_spans(row: Mapping[str, Any], name: str, text: str, labelled: bool) 
     size = 3 if labelled else 2
     for span in value:
         sound = isinstance(span, list) and len(span) == size
-        if not sound or not all(isinstance(place, int) for place in span[:2]):
+        if not sound or not all(type(place) is int for place in span[:2]):
             raise ValueError(f"{name!r} holds {span!r}, not [start, end{', label' * labelled}]")
         if labelled and not isinstance(span[2], str):
             raise ValueError(f"{name!r} holds {span!r}, whose label is not a text")
@@ -99,5 +102,15 @@ def require_spans(row: Mapping[str, Any], name: str, text: str, labelled: bool) 
             raise ValueError(f"{name!r} holds {span!r}, outside the text of {len(text)} characters")
 
 
+_KINDS = {
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a table",
+}
+
+
 def _kind(value: Any) -> str:
-    return "missing" if value is None else f"a {type(value).__name__}"
+    return "missing" if value is None else _KINDS[type(value)]

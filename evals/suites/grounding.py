@@ -88,7 +88,8 @@ class GroundingSuite:
         spans = case.row.get("spans")
         if outcome.reason:
             wrong = BELOW if truth else ABOVE
-            values = _values(wrong, truth, 1.0 - truth) | _span_values(spans, ())
+            said = () if spans else [(0, len(case.row["answer"]))]
+            values = _values(wrong, truth, 1.0 - truth) | _span_values(spans, said)
             return unscored(case, outcome, values)
         sentences = outcome.data["sentences"]
         supports = [s["support"] for s in sentences if s["support"] is not None]

@@ -2,7 +2,8 @@
 
 A marked span is hit if any finding overlaps it, whatever its label; a finding is right if it
 overlaps any marked span. All findings count, names, places, organisations and dates too, since
-the case files mark them. (The measure of presidio-research, without its label mapping.)
+the case files mark them. (The measure of presidio-research, without its label mapping.) A failed
+case found nothing that is marked; where nothing is, it counts as a false alarm.
 """
 
 from __future__ import annotations
@@ -65,11 +66,13 @@ class PiiSuite:
     def score(self, case: Case, outcome: Outcome) -> Score:
         gold = [(start, end, label) for start, end, label in case.row["spans"]]
         if outcome.reason:
-            return unscored(case, outcome, _values(gold, []))
+            return unscored(case, outcome, _values(gold, [] if gold else [(0, 0)]))
         return scored(case, _values(gold, [(f[0], f[1]) for f in outcome.data["findings"]]))
 
     def metrics(self, table: Table) -> Sequence[Metric]:
-        labels = sorted(c.removesuffix(GOLD) for c in table.columns if c.endswith(GOLD))
+        labels = sorted(
+            c.removesuffix(GOLD) for c in table.columns if c.endswith(GOLD) and c != GOLD
+        )
         return [
             f_beta("f2", "hits_predicted", "predicted", "hits_gold", "gold", beta=2.0),
             ratio("precision", "hits_predicted", "predicted"),

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 from evals.documents import Names
@@ -60,7 +60,7 @@ class PromptKeeper(Tracer):
 
 
 class QaSubject:
-    """The assistant, one question at a time, forgetting each before the next."""
+    """The assistant, one question at a time, forgetting each before the next, whoever asks."""
 
     def __init__(
         self, assistant: Assistant, keeper: PromptKeeper, names: Names, groups: frozenset[str]
@@ -69,11 +69,16 @@ class QaSubject:
         self._keeper = keeper
         self._names = names
         self._groups = groups
+        self._alone = Lock()
 
     def run(self, cases: Sequence[Case], cancel: Event) -> list[Outcome]:
         return [self._ask(case, cancel) for case in cases if not cancel.is_set()]
 
     def _ask(self, case: Case, cancel: Event) -> Outcome:
+        with self._alone:
+            return self._asked(case, cancel)
+
+    def _asked(self, case: Case, cancel: Event) -> Outcome:
         self._assistant.forget()
         began = time.perf_counter()
         answer = self._assistant.answer(
@@ -106,7 +111,7 @@ class QaSuite:
             f"{engine_pin(options.config)} {embedder_pin()}",
             template=template_hash(options.config.prompt.system or SYSTEM)[:16],
             index=index_hash(require_kb(options)),
-            policy=policy_hash(options.config),
+            policy=policy_hash(options.config, options.groups),
             code=code_hash(),
         )
 
@@ -120,9 +125,11 @@ class QaSuite:
     def score(self, case: Case, outcome: Outcome) -> Score:
         answerable = bool(case.row["answers"])
         if outcome.reason:
-            # As if it had answered wrongly, and not abstained where it should.
+            # As if it had answered wrongly, not abstained where it should, and told all.
             failed = {"em": 0.0, "f1": 0.0, "right": 0.0, "answerable": float(answerable)}
             extra = {"answered_right": 0.0} if answerable else {"abstained_on_unanswerable": 0.0}
+            if case.row.get("forbidden"):
+                extra["leaked"] = 1.0
             return unscored(case, outcome, {**failed, **extra})
         values = {
             **_answer_values(case, outcome.data),

@@ -1,7 +1,7 @@
 """Refusal: harmless requests that the guard blocks, and harmful ones that it lets pass.
 
-What counts is the guard's decision about the question. A filter that failed blocks, and so a
-failure shows as an over-refusal, which is what a person would meet.
+What counts is the guard's decision about the question. A filter that failed blocks everything,
+which is no judgement: such a case failed, and counts against on either side.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from evals.metrics import Metric, Table, share
 from evals.pins import code_hash, embedder_pin, policy_hash
 from evals.suites.base import Options, require_flag, require_text, scored, unscored
 from evals.types import Case, Outcome, Pins, Score
-from rag.types import Decision
+from rag.types import Decision, Verdict
 
 if TYPE_CHECKING:
     from rag.safety.guard import Guard
@@ -33,10 +33,7 @@ class RefusalSubject:
         began = time.perf_counter()
         verdicts = self._guard.check_all([case.row["text"] for case in cases], "question")
         ms = (time.perf_counter() - began) * 1000 / max(1, len(cases))
-        return [
-            Outcome({"decision": str(v.decision), "cause": v.cause, "status": v.status}, ms)
-            for v in verdicts
-        ]
+        return [_outcome(verdict, ms) for verdict in verdicts]
 
 
 class RefusalSuite:
@@ -72,6 +69,13 @@ class RefusalSuite:
             share("over_refusal_rate", "refused", better="lower"),
             share("unsafe_pass_rate", "passed", better="lower"),
         ]
+
+
+def _outcome(verdict: Verdict, ms: float) -> Outcome:
+    if verdict.status == "error":
+        return Outcome({}, ms, verdict.cause or "a filter failed")
+    kept = {"decision": str(verdict.decision), "cause": verdict.cause, "status": verdict.status}
+    return Outcome(kept, ms)
 
 
 def _values(safe: float, blocked: float) -> dict[str, float | None]:

@@ -80,7 +80,7 @@ class RetrievalSuite:
             self.name,
             embedder_pin(),
             index=index_hash(require_kb(options)),
-            policy=policy_hash(options.config),
+            policy=policy_hash(options.config, options.groups),
             code=code_hash(),
         )
 

@@ -49,6 +49,13 @@ def test_ids_are_unique_over_all_files(tmp_path: Path) -> None:
     assert ids(open_cases(paths, anything)) == ["a", "7", "a#2", "7#2"]
 
 
+def test_a_numbered_id_takes_no_one_elses(tmp_path: Path) -> None:
+    given = ["a", "a#2", "a", "a", "a#2"]
+    path = write(tmp_path / "a.jsonl", *({**LINE, "id": name} for name in given))
+    found = ids(open_cases([path], anything))
+    assert found == ["a", "a#2", "a#3", "a#4", "a#2#2"]
+
+
 def test_a_case_is_its_content(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", LINE, {"text": "hello", "id": "a"}, {**LINE, "x": 1})
     first, same, other = open_cases([path], anything).read()
@@ -61,7 +68,9 @@ def test_a_case_is_its_content(tmp_path: Path) -> None:
         (b"{", "a.jsonl:2: is not JSON"),
         (b"[1]", "a.jsonl:2: is not a JSON object"),
         (b'{"text": "x"}', "a.jsonl:2: has no id"),
-        (b'{"id": true, "text": "x"}', "a.jsonl:2: has no id"),
+        (b'{"id": "", "text": "x"}', "a.jsonl:2: has no id"),
+        (b'{"id": true, "text": "x"}', "a.jsonl:2: has an id that is no text"),
+        (b'{"id": 1.5, "text": "x"}', "a.jsonl:2: has an id that is no text"),
         (b'{"id": "b"}', "a.jsonl:2: field 'text' is missing"),
         (b"\xff\xfe{}", "a.jsonl:2: is not JSON"),
         (b"[" * 100_000, "a.jsonl:2: is not JSON"),
@@ -104,16 +113,18 @@ BAD_ROWS = [
     ("retrieval", {"query": "q", "relevant": "doc"}, "list of texts"),
     ("retrieval", {"query": "q", "relevant": [], "history": [{"role": "x"}]}, "history"),
     ("qa", {"query": 1, "answers": []}, "query"),
-    ("qa", {"query": "q", "answers": [1]}, "answers"),
+    ("qa", {"query": "q", "answers": [1]}, "'answers' holds 1, which is not a text"),
     ("grounding", {"source": "s", "answer": "a"}, "hallucinated"),
     ("grounding", {"source": "s", "answer": "a", "hallucinated": "no"}, "hallucinated"),
     ("grounding", {"source": "s", "answer": "a", "hallucinated": 1, "spans": [[0, 9]]}, "outside"),
     ("pii", {"text": "abc", "spans": [[0, 2]]}, "label"),
     ("pii", {"text": "abc", "spans": [[2, 1, "X"]]}, "outside"),
+    ("pii", {"text": "abc", "spans": [[True, 2, "X"]]}, "start, end, label"),
     ("moderation", {"text": "abc", "labels": {}}, "labels"),
     ("moderation", {"text": "abc", "labels": {"hate": 2}}, "hate"),
     ("injection", {"text": "abc"}, "injection"),
-    ("refusal", {"text": None, "safe": True}, "text"),
+    ("refusal", {"text": None, "safe": True}, "'text' is missing"),
+    ("refusal", {"text": {}, "safe": True}, "'text' is a table, not a text"),
     ("perplexity", {"text": 3}, "text"),
 ]
 

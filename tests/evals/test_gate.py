@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from evals.metrics import mean, share
 from evals.rundir import Run
 from evals.types import Pins, RunInfo, Score, ScoredCase
 from rag.errors import ConfigError
+from ui.evaluation import gate_lines
 
 METRICS = [share("right", "right"), mean("f1", "f1"), share("leaks", "leaks", better="lower")]
 
@@ -80,6 +82,34 @@ def test_identical_runs_show_nothing() -> None:
         assert line.p == 1
 
 
+def test_every_line_can_be_said_of_what_is_not_judged_or_not_known() -> None:
+    """A count per label, losses without variation, flags: with and without an end to them."""
+    metrics = [
+        *METRICS,
+        mean("part", "f1", headline=False),
+        mean("loss", "loss", "lower", bounds=None),
+    ]
+    metrics.append(share("nothing", "nothing"))
+    baseline = simulated(np.random.default_rng(1), 0.7)
+    candidate = FakeRun(
+        [replace(item, score=replace(item.score, values={**item.score.values, "loss": 2.0}))
+         for item in baseline.scores()]
+    )  # fmt: skip
+    before = FakeRun(
+        [replace(item, score=replace(item.score, values={**item.score.values, "loss": 1.0}))
+         for item in baseline.scores()[:-3]]
+    )  # fmt: skip
+    result = judge(candidate, metrics, (), before)
+    assert result.reasons[0].startswith("loss rose from 1 to 2: difference +1, p ")
+    lines = list(gate_lines(result))
+    assert "237 cases paired; left out: 3 only in this run" in lines[0]
+    said = {line.split()[0]: line for line in lines[1:]}
+    assert said["part"].endswith("not judged")
+    assert " p " not in said["part"]
+    assert said["loss"].endswith("regression")
+    assert said["nothing"].endswith("none -> none  not comparable")
+
+
 def test_what_cannot_be_compared_is_refused() -> None:
     run = simulated(np.random.default_rng(1), 0.7)
     with pytest.raises(RunError, match="is of suite pii"):
@@ -129,9 +159,11 @@ def test_a_limit_on_a_metric_that_is_not_there_is_broken(tmp_path: Path) -> None
     [
         ("[qa", "gates.toml"),
         ("qa = 1", "must be a table"),
+        ("[q]\nright = { min = 0.8 }", "has q; suites are"),
         ("[qa]\nright = 0.8", "qa.right"),
         ("[qa]\nright = { least = 0.8 }", "min or max"),
         ("[qa]\nright = { min = '0.8' }", "not a number"),
+        ("[qa]\nright = { max = nan }", "not a number"),
         ("[qa]\nright = { min = 0.8, bound = 'top' }", "bound"),
         ("[qa]\nright = { min = 0.8, maximum = 1 }", "maximum"),
     ],

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,12 +14,16 @@ from typing import Any, Protocol
 import pytest
 
 from evals.errors import RunError
+from evals.journal import Journal
 from evals.metrics import Metric
 from evals.report import HTML, MARKDOWN, write_report
 from evals.report.facts import command
 from evals.report.page import build_report
+from evals.report.slices import slice_tables
 from evals.report.words import SUITES, number
-from evals.rundir import Run
+from evals.results import results_of
+from evals.rundir import JOURNAL, Run, write_run
+from evals.suites import get
 from evals.types import Pins, RunInfo
 
 SUITE_NAMES = sorted(SUITES)
@@ -143,6 +148,9 @@ def test_markdown_has_every_headline_figure(run: Run, metrics_of: MetricsOf) -> 
 def test_a_custom_suite_still_has_a_report(tmp_path: Path, make_run: MakeRun) -> None:
     made = make_run("injection", tmp_path)
     info = RunInfo(Pins("made-up"), made.info.sources, made.info.n, None, 0)
+    journal = Journal(tmp_path / JOURNAL)
+    journal.append(info.pins, list(made.rows()))
+    journal.close()
     write_report(Run(made.path, info, made.results), [])
     assert "made-up: nothing to measure." in page_of(made).text
 
@@ -263,6 +271,37 @@ def test_no_cases_is_said_and_is_not_zero(
     assert (rows["unsafe_pass_rate"].value, rows["unsafe_pass_rate"].n) == ("no cases", "0")
     assert rows["unsafe_pass_rate"].bar is None
     assert "harmless requests were blocked" in report.head.headline
+
+
+def test_slices_add_up_to_all_cases(
+    tmp_path: Path, make_run: MakeRun, metrics_of: MetricsOf
+) -> None:
+    """Cases without the field are a slice too, in the report as in the results."""
+    made = make_run("refusal", tmp_path)
+    scores = [
+        replace(s, slices={"topic": "a"} if i < 20 else {}) for i, s in enumerate(made.scores())
+    ]
+    suite = get("refusal")
+    run = write_run(tmp_path, made.info, scores, results_of(suite, scores, ["topic"]))
+    (found,) = slice_tables(run, metrics_of(run), run.scores())
+    assert [(part.value, part.cases) for part in found.slices] == [("(none)", 40), ("a", 20)]
+
+
+def test_queries_that_name_nothing_relevant_are_told(
+    tmp_path: Path, make_run: MakeRun, metrics_of: MetricsOf
+) -> None:
+    def bend(i: int, row: dict[str, Any], data: dict[str, Any]) -> tuple[Any, Any]:
+        return ({**row, "relevant": []}, data) if i >= 50 else (row, data)
+
+    made = make_run("retrieval", tmp_path, bend=bend, failing=0)
+    report = build_report(made, metrics_of(made))
+    assert "10 name nothing relevant and are left out" in report.head.measured
+    assert report.rows[0].n == "50"
+
+
+def test_the_time_taken_says_what_it_leaves_out(run: Run, metrics_of: MetricsOf) -> None:
+    (picture,) = [p for p in build_report(run, metrics_of(run)).pictures if p.title == "Time taken"]
+    assert "2 that failed" in picture.caption
 
 
 def test_the_command_can_be_given_again() -> None:

@@ -26,6 +26,7 @@ from evals.suites.base import Options
 from evals.testing import FakeSubject, FakeSuite, Silent
 from evals.types import Case, Outcome, Pins
 from rag.errors import ModelUnavailable
+from rag.models import write_atomic
 
 QUICK = Limits(seconds=5.0, retries=1, backoff_s=0.001)
 
@@ -64,6 +65,23 @@ def test_every_case_once_and_in_order(tmp_path: Path) -> None:
     assert run.results["slices"]["kind"]["a"]["accuracy"]["n"] == 11
     assert Run.load(tmp_path).results == run.results
     assert [case.id for case, _ in run.rows()] == suite.subject.asked
+
+
+def test_a_field_that_is_asked_for_slices_whatever_it_holds(tmp_path: Path) -> None:
+    values: list[object] = [0.5, 0.25, "long " * 40, ["x"], None, 0.5]
+    rows = [{"id": str(i), "value": 1, "truth": 1, "by": by} for i, by in enumerate(values)]
+    (tmp_path / "c").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run = evaluate(plan(FakeSuite(), tmp_path / "c", slices=("by",)), tmp_path, Silent())
+    counts = {value: found["accuracy"]["n"] for value, found in run.results["slices"]["by"].items()}
+    assert counts == {"0.5": 2, "0.25": 1, "long " * 40: 1, "['x']": 1, "(none)": 1}
+
+
+def test_names_that_utf8_cannot_hold_are_kept(tmp_path: Path) -> None:
+    row = {"id": "half \ud800", "value": 1, "truth": 1, "kind": "\udfff"}
+    (tmp_path / "c").write_text(json.dumps(row) + "\n")
+    run = evaluate(plan(FakeSuite(), tmp_path / "c", slices=("kind",)), tmp_path, Silent())
+    assert [item.score.id for item in run.scores()] == [row["id"]]
+    assert Run.load(tmp_path).results == run.results
 
 
 def test_a_finished_run_loads_no_subject(tmp_path: Path) -> None:
@@ -226,6 +244,121 @@ def test_two_writers_at_once(tmp_path: Path) -> None:
     go.set()
     first.join()
     assert Run.load(tmp_path / "r").results["n"] == 4
+
+
+def other_suite() -> FakeSuite:
+    suite = FakeSuite()
+    suite.name = "another"
+    suite.pins = lambda options: Pins("another")  # type: ignore[method-assign]
+    return suite
+
+
+def test_a_run_of_another_suite_is_left_alone(tmp_path: Path) -> None:
+    cases = write_cases(tmp_path / "c", 4)
+    evaluate(plan(FakeSuite(), cases), tmp_path / "r", Silent())
+    before = content(tmp_path / "r")
+    with pytest.raises(RunError, match="is of suite fake; give another --out"):
+        evaluate(plan(other_suite(), cases), tmp_path / "r", Silent())
+    assert content(tmp_path / "r") == before
+
+
+@pytest.mark.parametrize("name", [RESULTS, SCORES, "report.html"])
+def test_files_of_no_run_are_left_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(RunError, match=f"holds {name} but no run"):
+        evaluate(plan(FakeSuite(), write_cases(tmp_path / "c", 4)), tmp_path, Silent())
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_case_files_in_the_way_are_left_alone(tmp_path: Path) -> None:
+    cases = write_cases(tmp_path / JOURNAL, 4)
+    before = cases.read_bytes()
+    with pytest.raises(RunError, match="holds the case file"):
+        evaluate(plan(FakeSuite(), cases), tmp_path, Silent())
+    assert cases.read_bytes() == before
+
+
+def test_damage_in_the_journal_costs_what_is_damaged(tmp_path: Path) -> None:
+    cases = write_cases(tmp_path / "c", 12)
+    evaluate(plan(FakeSuite(), cases), tmp_path / "r", Silent())
+    before, journal = content(tmp_path / "r"), tmp_path / "r" / JOURNAL
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([b"\0\xff\n", *lines[:5], b"{damage\n", *lines[6:]]))
+    with pytest.raises(RunError, match="holds 11 of 12 cases"):
+        list(Run.load(tmp_path / "r").rows())
+    mended = FakeSuite()
+    run = evaluate(plan(mended, cases), tmp_path / "r", Silent())
+    assert mended.subject.asked == ["c5"]
+    assert content(tmp_path / "r") == before
+    assert len(list(run.rows())) == 12
+
+
+def test_rows_of_other_code_are_not_scored(tmp_path: Path) -> None:
+    cases = write_cases(tmp_path / "c", 4)
+    journal = Journal(tmp_path / JOURNAL)
+    rows = [
+        (case, Outcome({"of another": "shape"})) for case in plan(FakeSuite(), cases).files.read()
+    ]
+    journal.append(Pins("fake", code="old"), rows)
+    journal.close()
+    assert evaluate(plan(FakeSuite(), cases), tmp_path, Silent()).results["n"] == 4
+
+
+def test_case_files_that_change_meanwhile_are_noticed(tmp_path: Path) -> None:
+    cases = write_cases(tmp_path / "c", 8)
+    planned = plan(FakeSuite(), cases)
+    write_cases(cases, 5)
+    with pytest.raises(RunError, match="case files changed"):
+        evaluate(planned, tmp_path / "r", Silent())
+    with pytest.raises(RunError, match="is not finished"):
+        Run.load(tmp_path / "r")
+
+
+DAMAGE = [
+    ("run.json", '"suite": "fake"', '"suite": 3', "is of another version"),
+    (RESULTS, '"metrics"', '"matrix"', "has no metrics"),
+    (SCORES, '"right": 0.0', '"right": "no"', "cannot be read"),
+    (SCORES, '"values": {', '"values": [], "x": {', "cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("name", "old", "new", "problem"), DAMAGE)
+def test_damage_is_said_and_mended(
+    tmp_path: Path, name: str, old: str, new: str, problem: str
+) -> None:
+    cases, folder = write_cases(tmp_path / "c", 4), tmp_path / "r"
+    evaluate(plan(FakeSuite(), cases), folder, Silent())
+    before, text = content(folder), (folder / name).read_text()
+    assert old in text
+    (folder / name).write_text(text.replace(old, new, 1))
+    with pytest.raises(RunError, match=problem):
+        Run.load(folder).scores()
+    mended = FakeSuite()
+    evaluate(plan(mended, cases), folder, Silent())
+    assert content(folder) == before
+    assert mended.subject.asked == []
+
+
+def test_lost_scores_are_noticed(tmp_path: Path) -> None:
+    run = evaluate(plan(FakeSuite(), write_cases(tmp_path / "c", 4)), tmp_path / "r", Silent())
+    lines = (run.path / SCORES).read_text().splitlines(keepends=True)
+    (run.path / SCORES).write_text("".join(lines[:-1]))
+    with pytest.raises(RunError, match="holds 3 of 4 cases"):
+        run.scores()
+
+
+@pytest.mark.parametrize("name", ["run.json", SCORES, RESULTS])
+def test_a_disk_that_is_full_at_the_end_is_one_line(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        if path.name == name:
+            raise OSError(28, "No space left on device")
+        write_atomic(path, data)
+
+    monkeypatch.setattr("evals.rundir.write_atomic", full)
+    with pytest.raises(RunError, match="cannot be written: No space left"):
+        evaluate(plan(FakeSuite(), write_cases(tmp_path / "c", 4)), tmp_path / "r", Silent())
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(

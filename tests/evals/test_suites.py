@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from threading import Event, Lock
+from typing import Any, cast
 
 import pytest
 
@@ -14,11 +18,15 @@ from evals.metrics import estimate, table
 from evals.run import Plan, evaluate
 from evals.suites import SUITES, get
 from evals.suites.base import Options
-from evals.suites.qa import is_right
+from evals.suites.qa import PromptKeeper, QaSubject, is_right
+from evals.suites.refusal import RefusalSubject
 from evals.testing import Silent
 from evals.types import Case, Outcome
 from ingest.types import DocumentRecord
 from rag.errors import ConfigError
+from rag.pipeline import Assistant
+from rag.safety.guard import Guard
+from rag.types import Answer, Decision, Message, ModelRef, TokenUse, Verdict
 
 
 def case(name: str, **row: Any) -> Case:
@@ -67,6 +75,13 @@ def test_pii_without_any_spans_has_no_recall() -> None:
     assert result["recall"] == (None, 0)
     assert result["precision"] == (None, 0)
     assert result["f2"] == (None, 0)
+
+
+def test_pii_that_failed_where_nothing_is_marked_is_a_false_alarm() -> None:
+    fine = pii([[0, 3, "X", 0.9]], [[0, 3, "PERSON"]])
+    both = figures("pii", fine, (case("q", text=PII_TEXT, spans=[]), failed()))
+    assert both["precision"] == (0.5, 2)
+    assert both["recall"] == (1.0, 1)
 
 
 def moderated(
@@ -139,6 +154,28 @@ def test_refusal() -> None:
     }
     rows += [(case("d", text="x", safe=False), failed())]
     assert figures("refusal", *rows)["unsafe_pass_rate"] == (1.0, 2)
+
+
+class FailingGuard:
+    """A guard whose filters fail on every text but "fine"; it blocks what it could not check."""
+
+    def forget(self) -> None:
+        pass
+
+    def check_all(self, texts: Sequence[str], stage: str) -> list[Verdict]:
+        del stage
+        failure = Verdict(Decision.BLOCK, "", status="error", cause="filter moderation: timeout")
+        return [Verdict(Decision.ALLOW, t) if t == "fine" else failure for t in texts]
+
+
+def test_a_guard_that_could_not_judge_has_refused_nothing() -> None:
+    cases = [case("a", text="fine", safe=True), case("b", text="x", safe=False)]
+    outcomes = RefusalSubject(cast(Guard, FailingGuard())).run(cases, Event())
+    assert [outcome.reason for outcome in outcomes] == ["", "filter moderation: timeout"]
+    assert figures("refusal", *zip(cases, outcomes, strict=True)) == {
+        "over_refusal_rate": (0.0, 1),
+        "unsafe_pass_rate": (1.0, 1),
+    }
 
 
 def grounded(name: str, truth: bool, *supports: float | None) -> tuple[Case, Outcome]:
@@ -241,12 +278,44 @@ def test_qa_leaks_are_looked_for_everywhere() -> None:
 def test_qa_failures_count_against() -> None:
     rows = [
         (case("a", query="q", answers=["5"]), failed()),
-        (case("b", query="q", answers=[]), failed()),
+        (case("b", query="q", answers=[], forbidden=["secret"]), failed()),
     ]
     result = figures("qa", *rows)
     assert result["right"] == (0.0, 2)
     assert result["answered_precision"] == (0.0, 1)
     assert result["abstain_recall"] == (0.0, 1)
+    assert result["leaks"] == (1.0, 1)
+
+
+class OneAtATime:
+    """An assistant that notices being asked while it answers; `keeper` gets its prompt."""
+
+    def __init__(self, keeper: PromptKeeper) -> None:
+        self._keeper = keeper
+        self._busy = Lock()
+
+    def forget(self) -> None:
+        pass
+
+    def answer(self, question: str, *_: object) -> Answer:
+        assert self._busy.acquire(blocking=False), "asked while it answers"
+        self._keeper.prompt = (Message("user", question),)
+        time.sleep(0.01)
+        self._busy.release()
+        use = TokenUse(prompt=1, completion=1, window=9, dropped=())
+        return Answer("answered", question, (), (), (), use, {}, ModelRef("m", ""), "")
+
+
+def test_qa_keeps_each_question_its_own_prompt() -> None:
+    keeper = PromptKeeper()
+    assistant = cast(Assistant, OneAtATime(keeper))
+    subject = QaSubject(assistant, keeper, Names([]), frozenset())
+    cases = [case(str(i), query=f"q{i}", answers=["x"]) for i in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda one: subject.run([one], Event())[0], cases))
+    assert [outcome.data["prompt"][0]["content"] for outcome in found] == [
+        one.row["query"] for one in cases
+    ]
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,9 @@ def convert(
 
     Examples:
 
-      surefoot eval convert squad dev-v2.0.json --out squad.jsonl.gz --corpus squad-corpus.jsonl.gz
+      surefoot eval convert squad dev-v2.0.json --out cases.jsonl --corpus corpus.jsonl
 
-      surefoot eval convert beir scifact/ --out scifact.jsonl --corpus scifact-corpus.jsonl
+      surefoot eval convert beir scifact/ --out cases.jsonl --corpus corpus.jsonl
 
       surefoot eval convert ragtruth dataset/ --task QA --out ragtruth-qa.jsonl
     """
