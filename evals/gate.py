@@ -70,11 +70,10 @@ class GateResult:
     def reasons(self) -> list[str]:
         """One line for each thing that it says no to."""
         broken = [_limit_line(item) for item in self.limits if item.verdict != "kept"]
-        return broken + [_fall_line(item) for item in self._falls()]
-
-    def _falls(self) -> list[Comparison]:
-        found = self.compared.comparisons if self.compared else ()
-        return [item for item in found if item.verdict == "regression"]
+        compared = self.compared.comparisons if self.compared else ()
+        fallen = [_fall_line(item) for item in compared if item.verdict == "regression"]
+        gone = [_gone_line(item) for item in compared if _is_gone(item)]
+        return broken + fallen + gone
 
 
 def read_limits(path: Path, suite: str) -> tuple[Limit, ...]:
@@ -193,3 +192,12 @@ def _fall_line(item: Comparison) -> str:
         f"{item.difference:+.4g}{span}, "
         f"p {item.p_holm:.2g} after Holm, n={item.n}"
     )
+
+
+def _is_gone(item: Comparison) -> bool:
+    """A figure that the baseline had and this run has no case for: silence is no improvement."""
+    return item.verdict == "no cases" and item.baseline is not None and item.candidate is None
+
+
+def _gone_line(item: Comparison) -> str:
+    return f"{item.metric} was {item.baseline:.4g}, and no case of this run shows what it is now"

@@ -7,17 +7,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from evals.metrics import Table, estimate, table
+from evals.seen import FIELD
 from evals.types import Estimate, ScoredCase
 
 if TYPE_CHECKING:
     from evals.suites.base import Suite
 
 UNSCORED_LISTED = 100
+# Of very many cases fewer resamples say as much, and 2,000 of 100,000 take minutes.
+RESAMPLES, LEAST_RESAMPLES, WORK = 2000, 400, 40_000_000
 WITHOUT = "(none)"
 
 
 def results_of(suite: Suite, scored: Sequence[ScoredCase], slices: Sequence[str]) -> dict[str, Any]:
-    """`metrics` with intervals, `failed` cases, and metrics by value of each sliced field."""
+    """`metrics` with intervals, `failed` cases, and metrics by value of each sliced field.
+
+    `seen_in_training` cases are those that the shipped weights were trained on.
+    """
     failed = [item.score for item in scored if item.score.status == "unscored"]
     found: dict[str, Any] = {
         "suite": suite.name,
@@ -25,6 +31,7 @@ def results_of(suite: Suite, scored: Sequence[ScoredCase], slices: Sequence[str]
         "metrics": _metrics(suite, scored),
         "failed": len(failed),
         "abstained": sum(item.score.status == "abstained" for item in scored),
+        "seen_in_training": sum(item.slices.get(FIELD) == "yes" for item in scored),
         "unscored": [{"id": s.id, "reason": s.reason} for s in failed[:UNSCORED_LISTED]],
     }
     if slices:
@@ -44,7 +51,10 @@ def estimate_json(found: Estimate) -> dict[str, Any]:
 
 def _metrics(suite: Suite, scored: Sequence[ScoredCase]) -> dict[str, Any]:
     rows: Table = table([item.score for item in scored])
-    return {m.name: estimate_json(estimate(m, rows)) for m in suite.metrics(rows)}
+    resamples = min(RESAMPLES, max(LEAST_RESAMPLES, WORK // max(1, len(rows))))
+    return {
+        m.name: estimate_json(estimate(m, rows, resamples=resamples)) for m in suite.metrics(rows)
+    }
 
 
 def _sliced(suite: Suite, scored: Sequence[ScoredCase], field: str) -> dict[str, Any]:

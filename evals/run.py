@@ -23,6 +23,7 @@ from evals.journal import Journal, case_key, read_journal
 from evals.report import HTML, MARKDOWN
 from evals.results import results_of
 from evals.rundir import INFO, JOURNAL, RESULTS, SCORES, Run, read_info, write_info, write_run
+from evals.seen import FIELD, was_seen
 from evals.suites.base import Options, Suite
 from evals.types import Case, Outcome, Pins, RunInfo, Score, ScoredCase
 from ingest.errors import KnowledgeBaseBusy, KnowledgeBaseError
@@ -74,6 +75,8 @@ def evaluate(plan: Plan, folder: Path, watch: Watch) -> Run:
             _Drive(plan, info.pins, journal, watch).go(done)
         finally:
             journal.close()
+        if plan.suite.pins(plan.options) != info.pins:
+            raise RunError(folder, "the knowledge base changed meanwhile; give the command again")
         scores = _scores(plan, folder, info.pins)
         return write_run(folder, info, scores, results_of(plan.suite, scores, plan.slices))
 
@@ -167,7 +170,12 @@ def _scores(plan: Plan, folder: Path, pins: Pins) -> list[ScoredCase]:
 
 
 def _slices(plan: Plan, case: Case) -> dict[str, str]:
-    """What results are sliced by: fields asked for, and short ones that aren't the suite's own."""
+    """What results are sliced by: fields asked for, and short ones that aren't the suite's own.
+
+    Among them whether the case was trained on, where what is under test is trained.
+    """
+    seen = was_seen(plan.suite.name, case.row)
+    trained = {} if seen is None else {FIELD: "yes" if seen else "no"}
     own = {"id", "cluster", *plan.suite.fields}
     asked = {name: str(value) for name in plan.slices if (value := case.row.get(name)) is not None}
     short = {
@@ -175,7 +183,7 @@ def _slices(plan: Plan, case: Case) -> dict[str, str]:
         for name, value in case.row.items()
         if name not in own and isinstance(value, str | int | bool) and len(str(value)) <= 80
     }
-    return short | asked
+    return short | asked | trained
 
 
 def _require_ours(plan: Plan, folder: Path) -> None:

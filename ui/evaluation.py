@@ -15,6 +15,7 @@ from evals.compare import Compared, Comparison
 from evals.evaluation import Evaluated
 from evals.gate import NAMED, GateResult
 from evals.metrics import estimate, table
+from evals.seen import FIELD
 from evals.types import Score
 from ui.console import ERR, OUT
 from ui.review_view import printable
@@ -84,6 +85,11 @@ def print_results(done: Evaluated) -> None:
     for field, values in results.get("slices", {}).items():
         for value, metrics in values.items():
             OUT.print(_figures_table(f"{field} = {short(value, WIDEST)}", metrics))
+    if seen := results["seen_in_training"]:
+        OUT.print(
+            f"[yellow]{seen} of {results['n']} cases are among those that the shipped weights were "
+            f"trained on: these figures flatter (--slice {FIELD} separates them)[/]"
+        )
     for line in _failures(results):
         OUT.print(f"[yellow]{_safe(line)}[/]")
     if done.gate is not None:

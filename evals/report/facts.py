@@ -128,7 +128,17 @@ def head(run: Run) -> Head:
     if not told:
         return Head(words.title, f"{words.title}: nothing to measure.", (), measured)
     more = [_sure(suite, *told[0]), *(_also(suite, *one) for one in told[1:])]
+    more.append(_flattered(run))
     return Head(words.title, _says(suite, *told[0]), tuple(filter(None, more)), measured)
+
+
+def _flattered(run: Run) -> str:
+    """Says so if what is under test was trained on some of the cases."""
+    seen, n = run.results.get("seen_in_training", 0), run.results["n"]
+    if not seen:
+        return ""
+    what = "All" if seen == n else f"{seen:,} of {n:,}"
+    return f"{what} cases were trained on: the figures flatter, and prove little."
 
 
 def gate(run: Run) -> GateWords | None:

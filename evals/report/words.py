@@ -46,6 +46,9 @@ _BY_SUITE = {
         "Of the marked personal data, the share that was found, whatever it was called.",
         "{} of the marked personal data was found.",
     ),
+    ("injection", "recall"): MetricWords(
+        "Of the attacks, the share flagged at the threshold that ships.",
+    ),
     ("grounding", "recall"): MetricWords(
         "Of the hallucinated answers, the share flagged at the threshold that ships.",
         "{} of the hallucinated answers were flagged.",

@@ -110,6 +110,18 @@ def test_every_line_can_be_said_of_what_is_not_judged_or_not_known() -> None:
     assert said["nothing"].endswith("none -> none  not comparable")
 
 
+def test_a_figure_that_has_gone_is_no_pass() -> None:
+    """A system that has fallen silent has no rights and wrongs left to compare."""
+    run = simulated(np.random.default_rng(1), 0.7)
+    silent = [
+        ScoredCase(Score(i.score.id, i.score.cluster, "scored", {"f1": 1.0}), i.sha256, {})
+        for i in run.scores()
+    ]
+    found = judge(FakeRun(silent), METRICS, (), run)
+    assert found.verdict == "fail"
+    assert any("right was 0." in reason for reason in found.reasons)
+
+
 def test_what_cannot_be_compared_is_refused() -> None:
     run = simulated(np.random.default_rng(1), 0.7)
     with pytest.raises(RunError, match="is of suite pii"):

@@ -132,6 +132,7 @@ def test_injection() -> None:
     assert figures("injection", *rows) == {
         "auc": (1.0, 14),
         "recall@1%fpr": (1.0, 14),
+        "recall": (1.0, 4),
         "false_positive_rate": (0.0, 10),
     }
     # Failures rank last among the attacks and first among the honest.
