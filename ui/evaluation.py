@@ -50,6 +50,7 @@ class LiveProgress:
         self._said = 0.0
         self.total = 0
         self.done = 0
+        self.begun = False
 
     def __enter__(self) -> LiveProgress:
         self._bars.start()
@@ -59,7 +60,7 @@ class LiveProgress:
         self._bars.stop()
 
     def begin(self, total: int, suite: Suite) -> None:
-        self._suite, self.total = suite, total
+        self._suite, self.total, self.begun = suite, total, True
         self._task = self._bars.add_task("", total=total, suite=suite.name, figures="loading")
 
     def finished(self, scores: Sequence[Score]) -> None:
@@ -84,7 +85,7 @@ def print_results(done: Evaluated) -> None:
     OUT.print(_figures_table(f"{results['suite']}, n={results['n']}", results["metrics"]))
     for field, values in results.get("slices", {}).items():
         for value, metrics in values.items():
-            OUT.print(_figures_table(f"{field} = {short(value, WIDEST)}", metrics))
+            OUT.print(_figures_table(f"{short(field, WIDEST)} = {short(value, WIDEST)}", metrics))
     if seen := results["seen_in_training"]:
         OUT.print(
             f"[yellow]{seen} of {results['n']} cases are among those that the shipped weights were "
@@ -145,12 +146,13 @@ def _figures_table(title: str, metrics: Mapping[str, Any]) -> RichTable:
     shown = RichTable(title=_safe(title), title_justify="left", box=None, pad_edge=False)
     for name, justify in (("metric", "left"), ("value", "right"), ("95 %", "left"), ("n", "right")):
         shown.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for name, found in metrics.items():
+    for metric, found in metrics.items():
+        name = _safe(short(metric, WIDEST))
         if found["value"] is None:
-            shown.add_row(_safe(name), "no cases", "", str(found["n"]))
+            shown.add_row(name, "no cases", "", str(found["n"]))
             continue
         interval = "" if found["low"] is None else f"\\[{found['low']:.3f}, {found['high']:.3f}]"
-        shown.add_row(_safe(name), f"{found['value']:.3f}", interval, str(found["n"]))
+        shown.add_row(name, f"{found['value']:.3f}", interval, str(found["n"]))
     return shown
 
 

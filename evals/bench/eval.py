@@ -32,6 +32,8 @@ from rag.safety.build import build_pii
 from rag.safety.policy import DEFAULT
 
 SIZE = 2000
+# Of fewer cases a resample may hold one class only, and have no AUC.
+FEWEST = 100
 CLUSTER = 4
 RESAMPLES = 500
 DEPTH, JUDGED, CUT = 100, 5, 10
@@ -52,6 +54,7 @@ def plan(size: int, workspace: Path, say: Say) -> list[Contest]:
 
 
 def _auc(size: int, version: str) -> Contest:
+    size = max(FEWEST, size)
     random = np.random.default_rng(SEED)
     clusters = np.arange(size) // CLUSTER
     shift = random.standard_normal(size // CLUSTER + 1)[clusters]

@@ -248,6 +248,12 @@ def test_auc_comes_to_the_same_as_in_scikit_learn() -> None:
     assert ours.figures["low"].median == pytest.approx(peer.figures["low"].median, abs=0.05)
 
 
+def test_the_smallest_eval_bench_has_figures() -> None:
+    pytest.importorskip("sklearn")
+    for side in run_contest(eval_bench._auc(1, "1"), 1, quiet).sides:
+        assert 0 <= side.figures["low"].median <= side.figures["auc"].median <= 1
+
+
 def test_ndcg_comes_to_the_same_as_in_trec_eval() -> None:
     pytest.importorskip("pytrec_eval")
     ours, peer = run_contest(eval_bench._ndcg(40, "1"), 1, quiet).sides

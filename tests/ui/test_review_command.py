@@ -121,6 +121,7 @@ def test_decisions_can_be_taken_back(kb: Path) -> None:
         (["correct", "1", "--answer", "x", "--unanswerable"], "not both"),
         (["dismiss", "1"], "--note"),
         (["show", "none"], "valid integer"),
+        (["show", "9" * 30], "less than or equal"),
     ],
 )
 def test_wrong_usage_is_2(kb: Path, words: list[str], problem: str) -> None:

@@ -97,8 +97,8 @@ def _suite_command(name: str) -> Callable[..., None]:
             try:
                 done = perform(request, progress)
             except KeyboardInterrupt:
-                kept = f"{progress.done} of {progress.total} cases are kept"
-                raise Stopped(f"stopped: {kept}; the same command goes on") from None
+                kept = f": {progress.done} of {progress.total} cases are kept" * progress.begun
+                raise Stopped(f"stopped{kept}; the same command goes on") from None
         _end(done, json)
 
     command.__doc__ = _HELP.format(what=SUITES[name].capitalize(), name=name, kb=_KB.get(name, ""))

@@ -36,7 +36,8 @@ def _me() -> str:
         return ""
 
 
-Number = Annotated[int, typer.Argument(min=1, help="The item's number, as in `list`.")]
+MOST = 10**9
+Number = Annotated[int, typer.Argument(min=1, max=MOST, help="The item's number, as in `list`.")]
 NoteOption = Annotated[str, typer.Option(help="Why, in a sentence.")]
 ReviewerOption = Annotated[
     str, typer.Option(default_factory=_me, help="Who decides.", show_default="your user name")
@@ -50,7 +51,7 @@ def list_items(
     state: Annotated[
         str, typer.Option(help="open, accepted, corrected, dismissed, promoted or all.")
     ] = "open",
-    limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="At most this many.")] = 100,
     json: JsonOption = False,
 ) -> None:
     """What is in the queue: complaints first, then samples, oldest first.
