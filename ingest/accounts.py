@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ingest.plan import Decision, Found, Plan
+from collections import Counter
+
+from ingest.plan import Decision, Found, Outcome, Plan
 from ingest.progress import Progress
 from ingest.types import Failure, IngestReport
 
@@ -13,8 +15,8 @@ class Accounts:
     def __init__(self, plan: Plan, progress: Progress) -> None:
         self.plan = plan
         self._progress = progress
-        self._added = self._updated = self._unchanged = self._duplicates = 0
-        self._removed = self._chunks = 0
+        self._count: Counter[Outcome] = Counter()
+        self._chunks = 0
         self._failed: list[Failure] = []
 
     def fail(self, failure: Failure) -> None:
@@ -23,20 +25,14 @@ class Accounts:
 
     def settle(self, decision: Decision, identity: str, path: str, key: str, origin: str) -> None:
         """Give an identity its content and count it by what was decided."""
-        self.plan.meet(identity, path, key, origin)
-        if decision.found is Found.UNCHANGED:
-            self._unchanged += 1
-        elif decision.known:
-            self._updated += 1
-        elif decision.found is Found.STORED:
-            self._duplicates += 1
-        else:
-            self._added += 1
+        outcome = _outcome(decision)
+        self.plan.meet(identity, path, key, origin, outcome)
+        self._count[outcome] += 1
 
     def repeat(self, decision: Decision, origin: str, identity: str) -> None:
         """An identity that was met before in this job: a copy, or two documents of one name."""
         if decision.same:
-            self._duplicates += 1
+            self._count[Outcome.DUPLICATE] += 1
         else:
             self.fail(Failure(origin, f"id {identity!r} is already used by {decision.origin}"))
 
@@ -44,18 +40,30 @@ class Accounts:
         self._chunks += chunks
 
     def remove(self, identity: str) -> None:
-        self.plan.drop(identity)
-        self._removed += 1
+        """Drop a document that is gone. One that has only moved is an update of its path."""
+        outcome = self.plan.drop(identity)
+        self._count[outcome] += 1
+        if outcome is Outcome.MOVED:
+            # It was met at its new path, where it looked like a copy.
+            self._count[Outcome.DUPLICATE] -= 1
 
     def report(self, seconds: float) -> IngestReport:
         """`chunks` counts those of added and updated documents that were cut in this job."""
         return IngestReport(
-            added=self._added,
-            updated=self._updated,
-            unchanged=self._unchanged,
-            removed=self._removed,
-            duplicates=self._duplicates,
+            added=self._count[Outcome.ADDED],
+            updated=self._count[Outcome.UPDATED] + self._count[Outcome.MOVED],
+            unchanged=self._count[Outcome.UNCHANGED],
+            removed=self._count[Outcome.REMOVED],
+            duplicates=self._count[Outcome.DUPLICATE],
             failed=tuple(self._failed),
             chunks=self._chunks,
             seconds=seconds,
         )
+
+
+def _outcome(decision: Decision) -> Outcome:
+    if decision.found is Found.UNCHANGED:
+        return Outcome.UNCHANGED
+    if decision.known:
+        return Outcome.UPDATED
+    return Outcome.DUPLICATE if decision.found is Found.STORED else Outcome.ADDED

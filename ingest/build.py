@@ -5,20 +5,22 @@ from __future__ import annotations
 import errno
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from shutil import disk_usage
 
 from ingest.accounts import Accounts
 from ingest.chunk import ChunkSettings
 from ingest.commit import commit
 from ingest.errors import KnowledgeBaseError, KnowledgeBaseMissing
+from ingest.indexing import IndexSettings
 from ingest.intake import Intake
 from ingest.load import Limits, discover
 from ingest.lock import NAME as LOCK
 from ingest.lock import writer_lock
 from ingest.manifest import DATABASE, Manifest, check_embedder, read_manifest
-from ingest.plan import Plan
+from ingest.plan import Change, Plan
 from ingest.progress import SILENT, Progress
 from ingest.schema import connect_reader, connect_scratch, connect_writer
 from ingest.sink import Sink
@@ -39,11 +41,17 @@ def ingest(
     limits: Limits | None = None,
     chunking: ChunkSettings | None = None,
     progress: Progress = SILENT,
+    wait: float = 0.0,
+    waiting: Callable[[str], None] | None = None,
+    changed: Callable[[Change], None] | None = None,
+    index: IndexSettings | None = None,
 ) -> IngestReport:
     """Add, update and skip what is under `paths`; readers see all of it or nothing.
 
     Documents get exactly `groups`; none means that everyone may see them. `prune` removes
     documents under `paths` whose files are gone. A dry run writes nothing and embeds nothing.
+    Another writer is waited for up to `wait` seconds; `waiting` is told who it is. `changed` is
+    told of each document that changes, once that is committed. `index` says how to search.
     Raises KnowledgeBaseBusy, IncompatibleKnowledgeBase, KnowledgeBaseError (disk full, damaged).
     """
     began = time.monotonic()
@@ -55,14 +63,13 @@ def ingest(
         # Nothing to ingest must not leave an empty base behind.
         return _only_failures(failures, progress, time.monotonic() - began)
     with ExitStack() as stack, _plain_errors(directory):
-        if dry_run:
-            connection = stack.enter_context(closing(_view(directory, manifest)))
-        else:
+        if not dry_run:
             _prepare(directory)
-            stack.enter_context(writer_lock(directory))
+            if stack.enter_context(writer_lock(directory, wait, waiting)):
+                sources, failures = discover(roots, limits, skip=[directory])
             # Another job may have committed between the first look and the lock.
             manifest = _existing(directory, embedder)
-            connection = stack.enter_context(closing(connect_writer(directory)))
+        connection = stack.enter_context(closing(_connection(directory, manifest, dry_run)))
         writer = None if dry_run else Writer(connection, manifest)
         if writer is not None:
             writer.begin(embedder)
@@ -76,7 +83,10 @@ def ingest(
             intake.prune(roots)
         if writer is not None:
             progress.start("index", None)
-            commit(writer, directory, manifest, embedder, chunking)
+            commit(writer, directory, manifest, embedder, chunking, index)
+        if changed is not None:
+            for change in accounts.plan.changes():
+                changed(change)
         return accounts.report(time.monotonic() - began)
 
 
@@ -105,7 +115,9 @@ def _prepare(directory: Path) -> None:
         raise KnowledgeBaseError(directory, "is not empty and is no knowledge base")
 
 
-def _view(directory: Path, manifest: Manifest | None) -> sqlite3.Connection:
+def _connection(directory: Path, manifest: Manifest | None, dry_run: bool) -> sqlite3.Connection:
+    if not dry_run:
+        return connect_writer(directory)
     return connect_scratch() if manifest is None else connect_reader(directory)
 
 
@@ -115,8 +127,7 @@ def _plain_errors(directory: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        full = getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
-        problem = _DISK_FULL if full else f"{DATABASE}: {error}"
+        problem = _DISK_FULL if _is_full(error, directory) else f"{DATABASE}: {error}"
         raise KnowledgeBaseError(directory, problem) from error
     except OSError as error:
         full = error.errno in _FULL
@@ -124,4 +135,12 @@ def _plain_errors(directory: Path) -> Iterator[None]:
         raise KnowledgeBaseError(directory, problem) from error
 
 
+def _is_full(error: sqlite3.DatabaseError, directory: Path) -> bool:
+    name = getattr(error, "sqlite_errorname", "")
+    # What SQLite maps into memory it cannot extend on a full disk, which it calls an I/O error.
+    crowded = name.startswith("SQLITE_IOERR") and disk_usage(directory).free < _LITTLE_BYTES
+    return name == "SQLITE_FULL" or crowded
+
+
+_LITTLE_BYTES = 256 << 10
 _DISK_FULL = "the disk is full; what was committed before is intact, run again to go on"

@@ -11,27 +11,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import faiss
-import numpy as np
-
+from ingest import near, notes
 from ingest.chunk import ChunkSettings
 from ingest.errors import KnowledgeBaseError
+from ingest.generation import write_index
+from ingest.indexing import IndexSettings
 from ingest.lock import writer_lock
 from ingest.manifest import (
     FORMAT,
     Manifest,
+    graph_name,
     read_manifest,
-    replacing,
     vectors_name,
     write_manifest,
 )
 from ingest.schema import connect_writer, database_errors, live, transaction
-from ingest.snapshot import new_index
 from ingest.types import Embedder
 from ingest.writer import Writer, now
 
-_BATCH = 4096
 _PURGE = 200
+_FILES = (vectors_name, graph_name)
 
 _SEAL = (
     # Every identity that was met, with the one live or pending content that has its key.
@@ -64,6 +63,12 @@ _ORPHANS = """
     (SELECT 1 FROM paths WHERE paths.content = contents.row AND paths.gen_removed IS NULL)
 """
 
+# Contents that a killed `kb forget` still needs, to find what quotes them.
+_HELD = """
+  SELECT held.value FROM meta, json_each(meta.value, '$.contents') AS held
+  WHERE meta.name = 'forgetting'
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
@@ -78,10 +83,16 @@ def commit(
     manifest: Manifest | None,
     embedder: Embedder,
     chunking: ChunkSettings,
+    index: IndexSettings | None = None,
 ) -> Manifest | None:
-    """Make what the plan holds visible to readers. None when that changes nothing."""
+    """Make what the plan holds visible to readers. None when that changes nothing.
+
+    Another choice of index than the last is a change: a new generation of the same rows.
+    """
     connection, values = writer.connection, {"target": writer.target}
-    if not _seal(connection, values):
+    index = index or IndexSettings()
+    changed = _seal(connection, values)
+    if not changed and (manifest is None or index.choice in (None, manifest.searched.choice)):
         _purge(connection, directory, manifest)
         return None
     stamp, counts = now(), _counts(connection, writer.target)
@@ -99,10 +110,39 @@ def commit(
         characters=counts.characters,
         created=manifest.created if manifest is not None else stamp,
         updated=stamp,
+        previous_index=manifest.index if manifest is not None else None,
     )
-    _write_vectors(connection, directory, following)
+    following = _write_vectors(connection, directory, following, manifest, index)
     write_manifest(directory, following)
     _purge(connection, directory, following)
+    return following
+
+
+def publish(
+    connection: sqlite3.Connection, directory: Path, manifest: Manifest, previous: int | None
+) -> Manifest:
+    """Make the rows of the next generation visible to readers, whatever they are.
+
+    `previous` is what a rollback then returns to. The rows must be on the disk already.
+    """
+    target = manifest.newest + 1
+    counts = _counts(connection, target)
+    following = replace(
+        manifest,
+        format=FORMAT,
+        generation=target,
+        previous=previous,
+        newest=target,
+        updated=now(),
+        documents=counts.documents,
+        chunks=counts.chunks,
+        characters=counts.characters,
+        previous_index=manifest.index if previous == manifest.generation else None,
+    )
+    # Built anew: a tombstone keeps its vector, and what is wrong in the old file must not stay.
+    anew = IndexSettings(compact=True)
+    following = _write_vectors(connection, directory, following, manifest, anew)
+    write_manifest(directory, following)
     return following
 
 
@@ -136,31 +176,15 @@ def _counts(connection: sqlite3.Connection, generation: int) -> _Counts:
     return _Counts(documents, chunks, characters)
 
 
-def _write_vectors(connection: sqlite3.Connection, directory: Path, manifest: Manifest) -> None:
-    """The vector file of a generation, made from the stored vectors of its live chunks."""
-    index = new_index(manifest.dimension)
-    cursor = connection.execute(
-        "SELECT chunks.row, vectors.vector FROM chunks"
-        f" JOIN vectors ON vectors.id = chunks.vector WHERE {live('chunks')} ORDER BY chunks.row",
-        {"g": manifest.generation},
-    )
-    while batch := cursor.fetchmany(_BATCH):
-        rows = np.array([row for row, _ in batch], dtype=np.int64)
-        stored = np.frombuffer(b"".join(blob for _, blob in batch), dtype=np.float32)
-        index.add_with_ids(stored.reshape(len(batch), manifest.dimension), rows)
-    if index.ntotal != manifest.chunks:
-        raise KnowledgeBaseError(
-            directory, f"{manifest.chunks - index.ntotal} chunks have no vector; run: kb verify"
-        )
-    with replacing(directory / vectors_name(manifest.generation)) as part:
-        try:
-            faiss.write_index(index, str(part))
-        except RuntimeError as error:
-            raise KnowledgeBaseError(directory, f"cannot write vectors: {_short(error)}") from error
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[-120:]
+def _write_vectors(
+    connection: sqlite3.Connection,
+    directory: Path,
+    manifest: Manifest,
+    before: Manifest | None,
+    settings: IndexSettings,
+) -> Manifest:
+    """The manifest with the index that its generation now has on the disk."""
+    return replace(manifest, index=write_index(connection, directory, manifest, before, settings))
 
 
 def _purge(connection: sqlite3.Connection, directory: Path, manifest: Manifest | None) -> None:
@@ -172,11 +196,14 @@ def _purge(connection: sqlite3.Connection, directory: Path, manifest: Manifest |
         with transaction(connection):
             _delete(connection, rows)
     with transaction(connection):
-        connection.execute("DELETE FROM paths WHERE gen_removed <= ?", (oldest,))
+        connection.execute(
+            f"DELETE FROM paths WHERE gen_removed <= ? AND content NOT IN ({_HELD})", (oldest,)
+        )
         connection.execute("DELETE FROM vectors WHERE id NOT IN (SELECT vector FROM chunks)")
         connection.execute("DELETE FROM file_hashes WHERE path NOT IN (SELECT path FROM paths)")
-    kept = {vectors_name(manifest.generation), vectors_name(oldest)}
-    for file in directory.glob("vectors-*.faiss"):
+        notes.sweep(connection)
+    kept = {name(number) for name in _FILES for number in (manifest.generation, oldest)}
+    for file in directory.glob("*-*.faiss"):
         if file.name not in kept:
             file.unlink(missing_ok=True)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -184,7 +211,8 @@ def _purge(connection: sqlite3.Connection, directory: Path, manifest: Manifest |
 
 def _dead(connection: sqlite3.Connection, oldest: int) -> list[int]:
     found = connection.execute(
-        "SELECT row FROM contents WHERE gen_removed <= ? LIMIT ?", (oldest, _PURGE)
+        f"SELECT row FROM contents WHERE gen_removed <= ? AND row NOT IN ({_HELD}) LIMIT ?",
+        (oldest, _PURGE),
     )
     return [row for (row,) in found]
 
@@ -199,6 +227,7 @@ def _delete(connection: sqlite3.Connection, contents: Sequence[int]) -> None:
         f" SELECT 'delete', row, title, headings, text FROM lexical_source WHERE row IN ({chunks})",
         tuple(contents),
     )
+    near.leave(connection, contents)
     for table, column in (("chunks", "content"), ("texts", "content"), ("contents", "row")):
         connection.execute(f"DELETE FROM {table} WHERE {column} IN ({marks})", tuple(contents))
 
@@ -212,8 +241,10 @@ def rollback(directory: Path) -> Manifest:
         manifest = read_manifest(directory)
         if manifest.previous is None:
             raise KnowledgeBaseError(directory, "holds no earlier generation to return to")
-        if not (directory / vectors_name(manifest.previous)).is_file():
-            raise KnowledgeBaseError(directory, f"{vectors_name(manifest.previous)} is missing")
+        index = manifest.previous_index
+        for name in _FILES[: 1 if index is None or index.kind == "flat" else 2]:
+            if not (directory / name(manifest.previous)).is_file():
+                raise KnowledgeBaseError(directory, f"{name(manifest.previous)} is missing")
         connection = connect_writer(directory)
         try:
             counts = _counts(connection, manifest.previous)
@@ -223,6 +254,8 @@ def rollback(directory: Path) -> Manifest:
             manifest,
             generation=manifest.previous,
             previous=None,
+            index=index,
+            previous_index=None,
             updated=now(),
             documents=counts.documents,
             chunks=counts.chunks,

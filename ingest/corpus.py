@@ -12,15 +12,18 @@ from io import BufferedReader
 from pathlib import Path
 from typing import IO, cast
 
+from ingest.files import open_regular
+from ingest.groups import GroupsUnclear
+from ingest.groups import named as named_groups
 from ingest.readers.border import one_line, storable
 from ingest.readers.text import clean, is_blank
-from ingest.types import Failure, ParsedDocument, Section
+from ingest.types import Failure, ParsedDocument, Section, Withheld
 
 _SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 _LINE_BYTES = 64 << 20
 _LOOK_LINES = 16
 _LOOK_BYTES = 4 << 20
-_OWN_FIELDS = frozenset({"id", "text", "title"})
+_OWN_FIELDS = frozenset({"id", "text", "title", "groups"})
 _DAMAGED = (gzip.BadGzipFile, EOFError, zlib.error)
 
 
@@ -28,7 +31,7 @@ _DAMAGED = (gzip.BadGzipFile, EOFError, zlib.error)
 class CorpusDocument:
     """The document on line `line` (1 is the first) of a corpus.
 
-    `sha256` covers title, text and metadata in canonical form, so it changes when they do.
+    `sha256` covers title, text, metadata and groups in canonical form, so it changes when they do.
     """
 
     id: str
@@ -78,7 +81,7 @@ def _opens_with_id(line: bytes) -> bool:
 
 def _open(path: Path) -> IO[bytes]:
     """The unpacked bytes; whether they are packed is told by the content, not the name."""
-    raw = path.open("rb")
+    raw = open_regular(path.resolve())
     if raw.peek(2)[:2] != b"\x1f\x8b":
         return raw
     return cast("IO[bytes]", _Gunzip(raw))
@@ -128,6 +131,7 @@ def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
 
 
 def _one(line: bytes | None, number: int, path: Path, ids: set[str]) -> CorpusDocument | Failure:
+    identity = ""
     try:
         if line is None:
             raise _BadLine(f"too large: a line of over {_LINE_BYTES >> 20} MiB")
@@ -137,6 +141,8 @@ def _one(line: bytes | None, number: int, path: Path, ids: set[str]) -> CorpusDo
         parsed = _parsed(identity, fields)
     except _BadLine as error:
         return Failure(f"{path}:{number}", str(error))
+    except GroupsUnclear as error:
+        return Withheld(f"{path}:{number}", f"groups: {error.reason}", identity)
     ids.add(identity)
     return CorpusDocument(identity, number, parsed, _sha256(parsed))
 
@@ -173,7 +179,8 @@ def _parsed(identity: str, fields: Mapping[str, object]) -> ParsedDocument:
         for key, value in fields.items()
         if key not in _OWN_FIELDS and isinstance(value, str | int | float)
     }
-    return storable(ParsedDocument(text, named, (Section(0, len(text)),), metadata))
+    groups = named_groups(fields["groups"]) if "groups" in fields else None
+    return storable(ParsedDocument(text, named, (Section(0, len(text)),), metadata, groups))
 
 
 def _scalar(value: str | int | float) -> str:
@@ -183,7 +190,8 @@ def _scalar(value: str | int | float) -> str:
 
 
 def _sha256(parsed: ParsedDocument) -> str:
-    canonical = json.dumps(
-        [parsed.title, parsed.text, dict(parsed.metadata)], ensure_ascii=True, sort_keys=True
-    )
+    covered: list[object] = [parsed.title, parsed.text, dict(parsed.metadata)]
+    if parsed.groups is not None:
+        covered.append(sorted(parsed.groups))
+    canonical = json.dumps(covered, ensure_ascii=True, sort_keys=True)
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()

@@ -65,9 +65,25 @@ class _Context(SpawnContext):
     Process = _Process
 
 
+# What a document may contain is neither fetched nor run, whatever a parser would like to do.
+_FORBIDDEN = (
+    "socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto",
+    "socket.sendmsg", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn",
+    "os.fork", "os.forkpty", "os.startfile", "pty.spawn", "webbrowser.open",
+)  # fmt: skip
+
+_REFUSED = frozenset(_FORBIDDEN)
+
+
 def _enter_worker(memory_bytes: int) -> None:
     _limit(resource.RLIMIT_AS, memory_bytes)
     _limit(resource.RLIMIT_CORE, 0)
+    sys.addaudithook(_refuse)
+
+
+def _refuse(event: str, _: object) -> None:
+    if event in _REFUSED:
+        raise PermissionError(f"{event} is not allowed where files are read")
 
 
 def _limit(what: int, amount: int) -> None:

@@ -14,13 +14,14 @@ from types import TracebackType
 from typing import Self
 
 from ingest.corpus import is_corpus
+from ingest.files import open_regular, reason_of
 from ingest.isolation import Pending, TaskFailed, Workers
 from ingest.kinds import sniff
-from ingest.readers.border import guarded, one_line
+from ingest.pages import EVERYTHING, Member, Page, Reach
+from ingest.readers.border import guarded
 from ingest.readers.plain import PLAIN_READERS
-from ingest.types import Failure, ParsedDocument
-
-Result = ParsedDocument | Failure
+from ingest.tasks import Result, holds_many, read_file, read_on
+from ingest.types import Failure
 
 _SMALL = 256 << 10
 _MIB = 1 << 20
@@ -54,7 +55,7 @@ class Source:
 
 def content_hash(path: Path) -> str:
     """SHA-256 of the file's bytes in hexadecimal. Raises OSError."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -90,7 +91,7 @@ class _Walk:
         try:
             root = path.resolve(strict=True)
         except (OSError, RuntimeError) as error:
-            yield _failure(path.absolute(), _reason(error))
+            yield _failure(path.absolute(), reason_of(error))
             return
         if root.is_dir():
             yield from self._tree(root)
@@ -110,7 +111,7 @@ class _Walk:
                 try:
                     inside = sorted(entry for entry in here.iterdir() if entry.name[0] != ".")
                 except OSError as error:
-                    yield _failure(here, _reason(error))
+                    yield _failure(here, reason_of(error))
                 else:
                     waiting.extend(reversed(inside))
 
@@ -118,7 +119,7 @@ class _Walk:
         try:
             target = link.resolve(strict=True)
         except (OSError, RuntimeError) as error:
-            yield _failure(link, f"broken symbolic link: {_reason(error)}")
+            yield _failure(link, f"broken symbolic link: {reason_of(error)}")
             return
         if not target.is_relative_to(root):
             yield _failure(link, f"symbolic link out of the tree, not followed: {target}")
@@ -131,10 +132,12 @@ class _Walk:
             status = path.stat()
             problem = self._problem(path, status)
             corpus = not problem and is_corpus(path)
+            # Corpora, mailboxes and archives are read piece by piece: their size is no danger.
+            large = not problem and not corpus and status.st_size > self.limits.file_bytes
+            large = large and not holds_many(path)
         except OSError as error:
-            return _failure(path, _reason(error))
-        # A corpus is streamed line by line, so its size is no danger.
-        if not problem and not corpus and status.st_size > self.limits.file_bytes:
+            return _failure(path, reason_of(error))
+        if large:
             size, most = status.st_size / _MIB, self.limits.file_bytes / _MIB
             problem = f"too large: {size:.1f} MiB, at most {most:.1f} MiB are read"
         if problem:
@@ -160,30 +163,10 @@ def _failure(path: Path, reason: str) -> Failure:
     return Failure(_printable(path), reason)
 
 
-def _reason(error: OSError | RuntimeError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "not found"
-    if isinstance(error, PermissionError):
-        return "permission denied"
-    if isinstance(error, RuntimeError):
-        return "symbolic links in a circle"
-    return (error.strerror or one_line(error)).lower()
-
-
-def _read(path: str) -> Result:
-    """Read one file with the reader of its kind; runs in a worker process."""
-    # Only workers load the parsers: they are heavy, and not trusted in this process.
-    from ingest.readers.registry import read
-
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        return Failure(path, _reason(error))
-    return guarded(read, data, path)
-
-
 class Loader:
     """Reads files in order, some ahead of the caller, in worker processes.
+
+    Of a file that holds many documents the first page is read ahead; `members` reads on.
 
     At most a few files and `64 MiB` of them are ahead, so memory stays flat. Small plain kinds
     are read in this process: decoding and scanning lines is quicker than asking for it.
@@ -192,6 +175,7 @@ class Loader:
     def __init__(self, limits: Limits) -> None:
         self._workers = Workers(limits.workers, limits.seconds, limits.memory_bytes)
         self._ahead = _AHEAD * limits.workers
+        self._most = limits.file_bytes
 
     def __enter__(self) -> Self:
         return self
@@ -219,21 +203,60 @@ class Loader:
             done, finish = queue.popleft()
             yield done, finish()
 
+    def members(self, source: Source, first: Page) -> Iterator[Member]:
+        """All that a file holds, in order, from the page that `load` gave for it."""
+        path, page = str(source.path), first
+        while page.following is not None:
+            # The next page is read while the caller is busy with this one.
+            start = page.following
+            pending = None if page.reason else self._workers.submit(read_on, path, start, Reach())
+            yield from page.members
+            page = self._page(path, start, pending, page.reason)
+        yield from page.members
+
+    def _page(self, path: str, start: int, pending: Pending[Page] | None, reason: str) -> Page:
+        """A page that was begun; where its task does not survive, ever less of it."""
+        if pending is not None:
+            try:
+                return self._workers.collect(pending, read_on, path, start, Reach())
+            except TaskFailed as error:
+                reason = error.reason
+        for depth in (EVERYTHING, 0, -1):
+            arguments = (path, start, Reach(1, depth, reason))
+            try:
+                begun = self._workers.submit(read_on, *arguments)
+                return self._workers.collect(begun, read_on, *arguments)
+            except TaskFailed as error:
+                reason = error.reason
+        return Page((Member(path, Failure(path, reason)),), None)
+
     def _begin(self, source: Source) -> Callable[[], Result]:
         """Begin to read; the returned function waits for the result."""
         path = str(source.path)
         if source.size <= _SMALL:
             try:
-                data = source.path.read_bytes()
+                with open_regular(source.path) as file:
+                    data = file.read(_SMALL + 1)
             except OSError as error:
-                return partial(Failure, path, _reason(error))
+                return partial(Failure, path, reason_of(error))
             kind = sniff(data, source.path.name)
-            if kind is not None and kind in PLAIN_READERS:
+            if kind is not None and kind in PLAIN_READERS and len(data) <= _SMALL:
                 return partial(guarded, PLAIN_READERS[kind], data, path)
-        return partial(self._collect, self._workers.submit(_read, path), path)
+        pending = self._workers.submit(read_file, path, self._most)
+        return partial(self._collect, pending, source)
 
-    def _collect(self, pending: Pending[Result], path: str) -> Result:
+    def _collect(self, pending: Pending[Result], source: Source) -> Result:
+        path = str(source.path)
         try:
-            return self._workers.collect(pending, _read, path)
+            return self._workers.collect(pending, read_file, path, self._most)
         except TaskFailed as error:
-            return Failure(path, error.reason)
+            return self._survivors(source, error.reason)
+
+    def _survivors(self, source: Source, reason: str) -> Result:
+        """A file that holds many documents is begun again, more carefully."""
+        path = str(source.path)
+        try:
+            many = holds_many(source.path)
+        except OSError as error:
+            return Failure(path, reason_of(error))
+        return Page((), 0, reason) if many else Failure(path, reason)

@@ -6,14 +6,16 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ingest.errors import IncompatibleKnowledgeBase, KnowledgeBaseError, KnowledgeBaseMissing
-from ingest.types import Embedder
+from ingest.types import Embedder, IndexInfo
 
-FORMAT = 1
+FORMAT = 2
+# Format 1 knew exact search only and says nothing of an index.
+READABLE = (1, 2)
 NAME = "manifest.json"
 DATABASE = "surefoot.db"
 
@@ -23,7 +25,8 @@ class Manifest:
     """What readers may see: the rows of `generation` and its vector file.
 
     `previous` is the generation that a rollback returns to; `newest` is the highest number ever
-    used, so that a number never means two things.
+    used, so that a number never means two things. `index` says how the vectors are searched;
+    without it, exactly. `previous_index` is that of the generation before.
     """
 
     format: int
@@ -39,6 +42,13 @@ class Manifest:
     characters: int
     created: str
     updated: str
+    index: IndexInfo | None = None
+    previous_index: IndexInfo | None = None
+
+    @property
+    def searched(self) -> IndexInfo:
+        """The index of this generation, also where an older program wrote the manifest."""
+        return self.index or IndexInfo("flat", "auto", self.chunks, trained=self.chunks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,11 @@ class Stamp:
 def vectors_name(generation: int) -> str:
     """The vector file of a generation."""
     return f"vectors-{generation}.faiss"
+
+
+def graph_name(generation: int) -> str:
+    """The file beside it that finds near vectors without comparing all; none for exact search."""
+    return f"graph-{generation}.faiss"
 
 
 def read_stamp(directory: Path) -> Stamp:
@@ -83,16 +98,25 @@ def _checked(directory: Path, loaded: Any) -> Manifest:
     found = loaded.get("format") if isinstance(loaded, dict) else None
     if found is None:
         raise KnowledgeBaseError(directory, f"{NAME} is damaged: no format version")
-    if found != FORMAT:
+    if found not in READABLE:
         raise IncompatibleKnowledgeBase(directory, "format version", str(found), str(FORMAT))
     try:
-        manifest = Manifest(**loaded)
+        manifest = _with_indexes(Manifest(**loaded))
     except TypeError as error:
         raise KnowledgeBaseError(directory, f"{NAME} is damaged: wrong fields") from error
     numbers = (manifest.generation, manifest.dimension, manifest.documents, manifest.chunks)
     if not all(isinstance(number, int) and number >= 0 for number in numbers):
         raise KnowledgeBaseError(directory, f"{NAME} is damaged: wrong values")
     return manifest
+
+
+def _with_indexes(manifest: Manifest) -> Manifest:
+    """Raises TypeError where an index is described by other fields."""
+    index, previous = (
+        IndexInfo(**loaded) if isinstance(loaded, dict) else None
+        for loaded in (manifest.index, manifest.previous_index)
+    )
+    return replace(manifest, index=index, previous_index=previous)
 
 
 def check_embedder(directory: Path, manifest: Manifest, embedder: Embedder) -> None:

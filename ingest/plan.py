@@ -8,13 +8,38 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from ingest import notes
+
 _TABLES = """
 CREATE TEMP TABLE met (
   seq INTEGER PRIMARY KEY, identity TEXT NOT NULL UNIQUE, path TEXT NOT NULL,
-  key TEXT NOT NULL, origin TEXT NOT NULL);
+  key TEXT NOT NULL, origin TEXT NOT NULL, outcome TEXT NOT NULL, was TEXT);
 CREATE INDEX temp.met_key ON met (key);
-CREATE TEMP TABLE gone (identity TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TEMP TABLE gone (
+  identity TEXT PRIMARY KEY, path TEXT NOT NULL, moved INTEGER NOT NULL) WITHOUT ROWID;
 """
+_LIVE = "paths.gen_added <= :g AND (paths.gen_removed IS NULL OR paths.gen_removed > :g)"
+
+
+class Outcome(StrEnum):
+    """What a job does to a document. Moved: the content has another path, the old one is gone."""
+
+    ADDED = "added"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    DUPLICATE = "duplicate"
+    MOVED = "moved"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One document that a job changes, or would. `was` is the id that a moved one had before."""
+
+    outcome: Outcome
+    document: str
+    path: str
+    was: str | None = None
 
 
 class Found(StrEnum):
@@ -82,16 +107,41 @@ class Plan:
             return Found.NEW
         return Found.STORED if row[0] <= self._generation else Found.PENDING
 
-    def meet(self, identity: str, path: str, key: str, origin: str) -> None:
-        """Record that an identity shall have this content."""
+    def meet(self, identity: str, path: str, key: str, origin: str, outcome: Outcome) -> None:
+        """Record that an identity shall have this content, and what that is called."""
         self._connection.execute(
-            "INSERT INTO met (identity, path, key, origin) VALUES (?, ?, ?, ?)",
-            (identity, path, key, origin),
+            "INSERT INTO met (identity, path, key, origin, outcome) VALUES (?, ?, ?, ?, ?)",
+            (identity, path, key, origin, outcome.value),
         )
 
-    def drop(self, identity: str) -> None:
-        """Record that an identity shall be gone."""
-        self._connection.execute("INSERT OR IGNORE INTO gone VALUES (?)", (identity,))
+    def drop(self, identity: str) -> Outcome:
+        """Record that an identity shall be gone. Moved, if a copy met in this job succeeds it."""
+        values = {"identity": identity, "g": self._generation}
+        heir = self._connection.execute(
+            "SELECT met.seq FROM paths JOIN contents ON contents.row = paths.content"
+            " JOIN met ON met.key = contents.key AND met.outcome = 'duplicate'"
+            f" WHERE paths.identity = :identity AND {_LIVE} ORDER BY met.seq LIMIT 1",
+            values,
+        ).fetchone()
+        if heir is not None:
+            self._connection.execute(
+                "UPDATE met SET outcome = 'moved', was = ? WHERE seq = ?", (identity, heir[0])
+            )
+        self._connection.execute(
+            "INSERT OR IGNORE INTO gone SELECT identity, path, :moved FROM paths"
+            f" WHERE identity = :identity AND {_LIVE}",
+            values | {"moved": heir is not None},
+        )
+        return Outcome.REMOVED if heir is None else Outcome.MOVED
+
+    def changes(self) -> Iterator[Change]:
+        """All that is not unchanged: what was met in its order, then what is gone."""
+        rows = self._connection.execute(
+            "SELECT outcome, identity, path, was FROM met WHERE outcome <> 'unchanged'"
+            " UNION ALL SELECT 'removed', identity, path, NULL FROM gone WHERE NOT moved"
+        )
+        for outcome, identity, path, was in rows:
+            yield Change(Outcome(outcome), identity, path, was)
 
     def unmet(self) -> Iterator[tuple[str, str]]:
         """(identity, path) of what the base holds and this job has not met."""
@@ -113,6 +163,10 @@ class Plan:
             inode,
         )
         return str(row[0]) if row is not None else None
+
+    def notes(self, container: str) -> list[notes.Note]:
+        """What a file of many documents with this key was found to hold."""
+        return notes.find(self._connection, container)
 
     def _one(self, statement: str, *values: object) -> tuple[Any, ...] | None:
         row: tuple[Any, ...] | None = self._connection.execute(statement, values).fetchone()

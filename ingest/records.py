@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
+from ingest.dates import own_date
 from ingest.schema import live
-from ingest.types import DocumentRecord, StoredChunk
+from ingest.types import DocumentRecord, IndexInfo, StoredChunk
 
 # The path that speaks for a content: its first live one. A chunk that is read by its number may
 # be of the generation before, so a path that has gone is better than none.
@@ -18,7 +22,7 @@ _SPEAKER = f"""
 CHUNKS = f"""
   SELECT chunks.row, chunk_id, {_SPEAKER.format(column="identity")},
          {_SPEAKER.format(column="path")}, title, start, end,
-         chunks.text, headings, page, names
+         chunks.text, headings, page, names, metadata
   FROM chunks JOIN contents ON contents.row = chunks.content
   JOIN group_sets ON group_sets.id = chunks.group_set
 """
@@ -30,6 +34,13 @@ DOCUMENTS = f"""
   JOIN paths ON paths.content = contents.row AND {live("paths")}
   WHERE {live("contents")} ORDER BY contents.row, paths.row
 """
+
+FAMILIES = f"""
+  SELECT sketches.content, family FROM sketches
+  JOIN contents ON contents.row = sketches.content AND {live("contents")}
+  WHERE family IN (SELECT family FROM sketches GROUP BY family HAVING count(*) > 1)
+"""
+_NEAR_NAMED = 100
 
 GROUP_COUNTS = f"""
   SELECT coalesce(each.value, ''), count(*) FROM contents
@@ -61,6 +72,7 @@ class KnowledgeBaseInfo:
     embedder_sha256: str
     dimension: int
     groups: tuple[GroupCount, ...]
+    index: IndexInfo
     bytes: int
     created: str
     updated: str
@@ -68,7 +80,7 @@ class KnowledgeBaseInfo:
 
 def stored_chunk(row: tuple[Any, ...]) -> StoredChunk:
     """A row of CHUNKS."""
-    number, name, document, path, title, start, end, text, headings, page, groups = row
+    number, name, document, path, title, start, end, text, headings, page, groups, metadata = row
     return StoredChunk(
         row=number,
         chunk_id=name,
@@ -81,6 +93,7 @@ def stored_chunk(row: tuple[Any, ...]) -> StoredChunk:
         headings=tuple(json.loads(headings)),
         page=page,
         groups=frozenset(json.loads(groups)),
+        date=own_date(json.loads(metadata)),
     )
 
 
@@ -101,3 +114,20 @@ def document_record(rows: list[tuple[Any, ...]]) -> DocumentRecord:
         identities=tuple(dict.fromkeys(row[-2] for row in rows)),
         metadata=json.loads(metadata),
     )
+
+
+def with_near(
+    records: Mapping[int, DocumentRecord], families: Mapping[int, int]
+) -> list[DocumentRecord]:
+    """Records by content row, ordered by document, each with the others of its family."""
+    members: dict[int, list[str]] = defaultdict(list)
+    for row, record in sorted(records.items(), key=lambda item: item[1].document):
+        if row in families:
+            members[families[row]].append(record.document)
+    found = []
+    for row, record in records.items():
+        family = members[families[row]] if row in families else []
+        others = [name for name in family[: _NEAR_NAMED + 1] if name != record.document]
+        count = max(len(family) - 1, 0)
+        found.append(replace(record, near=tuple(others[:_NEAR_NAMED]), near_count=count))
+    return sorted(found, key=attrgetter("document"))

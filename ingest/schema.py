@@ -47,11 +47,20 @@ CREATE TABLE IF NOT EXISTS chunks (
   gen_added INTEGER NOT NULL, gen_removed INTEGER);
 CREATE INDEX IF NOT EXISTS chunks_content ON chunks (content, position);
 CREATE INDEX IF NOT EXISTS chunks_vector ON chunks (vector);
+CREATE INDEX IF NOT EXISTS chunks_seen ON chunks (group_set, gen_added, gen_removed, content);
 CREATE TABLE IF NOT EXISTS vectors (
   id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, vector BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS sketches (
+  content INTEGER PRIMARY KEY, family INTEGER NOT NULL, digest BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS sketches_family ON sketches (family);
+CREATE TABLE IF NOT EXISTS bands (
+  hash INTEGER NOT NULL, content INTEGER NOT NULL, PRIMARY KEY (hash, content)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS file_hashes (
   path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
   inode INTEGER NOT NULL, sha256 TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS notes (
+  container TEXT NOT NULL, seq INTEGER NOT NULL, name TEXT NOT NULL, key TEXT,
+  reason TEXT NOT NULL, withheld INTEGER NOT NULL, PRIMARY KEY (container, seq)) WITHOUT ROWID;
 CREATE VIEW IF NOT EXISTS lexical_source AS
   SELECT chunks.row AS row, contents.title AS title, chunks.headings AS headings,
          chunks.text AS text

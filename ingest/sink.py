@@ -39,8 +39,19 @@ class Sink:
         self._waiting = 0
         self._characters = 0
 
-    def add(self, key: str, sha256: str, size: int, name: str, parsed: ParsedDocument) -> int:
-        """Chunk a document and queue it for writing. Returns its number of chunks."""
+    def add(
+        self,
+        key: str,
+        sha256: str,
+        size: int,
+        name: str,
+        parsed: ParsedDocument,
+        groups: frozenset[str] | None = None,
+    ) -> int:
+        """Chunk a document and queue it for writing. Returns its number of chunks.
+
+        `groups` are those that may see it; None stands for those of the job.
+        """
         chunks = chunk_document(parsed, self._embedder.count_tokens, self._chunking)
         self._progress.advance("chunk", len(chunks))
         if self._writer is None or not chunks:
@@ -49,7 +60,8 @@ class Sink:
         inputs = embedding_inputs(title, chunks, self._embedder.count_tokens)
         keys = [hashlib.sha256(text.encode()).digest() for text in inputs]
         self._inputs.update(zip(keys, inputs, strict=True))
-        self._contents.append(Content(key, sha256, size, parsed, chunks, keys, self._groups))
+        groups = self._groups if groups is None else groups
+        self._contents.append(Content(key, sha256, size, parsed, chunks, keys, groups))
         self._waiting += len(chunks)
         self._characters += len(parsed.text)
         if self._waiting >= _BATCH_CHUNKS or self._characters >= _BATCH_CHARACTERS:

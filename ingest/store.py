@@ -17,20 +17,23 @@ from weakref import WeakSet
 import numpy as np
 
 from ingest import manifest as manifests
+from ingest import near
 from ingest.commit import rollback
 from ingest.errors import IncompatibleKnowledgeBase, KnowledgeBaseError
 from ingest.manifest import check_embedder
 from ingest.records import (
     CHUNKS,
     DOCUMENTS,
+    FAMILIES,
     GROUP_COUNTS,
     GroupCount,
     KnowledgeBaseInfo,
     document_record,
     stored_chunk,
+    with_near,
 )
 from ingest.schema import ReaderConnection, connect_reader, database_errors, live
-from ingest.snapshot import Groups, Snapshot
+from ingest.snapshot import MATCHES, Groups, Snapshot, Where
 from ingest.types import DocumentRecord, Embedder, Hit, StoredChunk, Vectors
 from ingest.verify import VerifyReport, verify
 
@@ -83,14 +86,23 @@ class KnowledgeBase:
         """The generation that the next query reads."""
         return self._current().manifest.generation
 
-    def dense(self, vector: Vectors, k: int, groups: Groups = frozenset()) -> list[Hit]:
-        """The k nearest chunks to a unit vector of shape (dimension,), by cosine."""
+    def dense(
+        self,
+        vector: Vectors,
+        k: int,
+        groups: Groups = frozenset(),
+        where: Where | None = None,
+    ) -> list[Hit]:
+        """The k nearest chunks to a unit vector of shape (dimension,), by cosine.
+
+        With `where`, only those of documents that have all this metadata.
+        """
         snapshot = self._current()
         if vector.size != snapshot.manifest.dimension:
             found, needed = str(snapshot.manifest.dimension), str(vector.size)
             raise IncompatibleKnowledgeBase(self.path, "vector size", found, needed)
         with database_errors(self.path):
-            return snapshot.search(vector, k, groups, self._connection())
+            return snapshot.search(vector, k, groups, self._connection(), where)
 
     def lexical(
         self,
@@ -98,10 +110,12 @@ class KnowledgeBase:
         k: int,
         groups: Groups = frozenset(),
         rows: Sequence[int] | None = None,
+        where: Where | None = None,
     ) -> list[Hit]:
         """BM25 over title, headings and text. Terms are alternatives; each is one phrase.
 
-        With `rows`, only those chunks are scored. Scores are positive, larger is better.
+        With `rows`, only those chunks are scored; with `where`, as in `dense`. Scores are
+        positive, larger is better.
         """
         query = " OR ".join(_phrase(term) for term in terms if any(map(str.isalnum, term)))
         snapshot = self._current()
@@ -112,9 +126,12 @@ class KnowledgeBase:
             "g": snapshot.manifest.generation,
             "rows": _array(rows or ()),
             "sets": _array(sorted(snapshot.visible(groups))),
+            "where": json.dumps(dict(where or {})),
             "k": k,
         }
-        statement = _LEXICAL.format(among="" if rows is None else _AMONG)
+        among = [_AMONG] if rows is not None else []
+        among += [f"AND {MATCHES}"] if where else []
+        statement = _LEXICAL.format(among=" ".join(among))
         return [Hit(row, -score) for row, score in self._rows(statement, values)]
 
     def similarity(self, vector: Vectors, rows: Sequence[int]) -> list[float]:
@@ -139,6 +156,11 @@ class KnowledgeBase:
         known = {chunk.row: chunk for chunk in map(stored_chunk, found)}
         self._require(rows, known)
         return [known[row] for row in rows]
+
+    def families(self, rows: Sequence[int]) -> dict[int, int]:
+        """Those chunks whose document has near-duplicates, with the number of its family."""
+        with database_errors(self.path):
+            return near.families(self._connection(), rows)
 
     def neighbours(self, row: int) -> tuple[int | None, int | None]:
         """Rows of the chunks before and after this one in its document; None at the ends."""
@@ -168,8 +190,10 @@ class KnowledgeBase:
         """All documents, ordered by identity; each once, however many paths it has."""
         found = self._rows(DOCUMENTS, {"g": self.generation})
         runs = groupby(found, key=itemgetter(0))
-        records = (document_record(list(run)) for _, run in runs)
-        return sorted(records, key=lambda record: record.document)
+        records = {row: document_record(list(run)) for row, run in runs}
+        known = near.known(self._connection())
+        families = self._rows(FAMILIES, {"g": self.generation}) if known else []
+        return with_near(records, dict(families))
 
     def info(self) -> KnowledgeBaseInfo:
         """Counts, sizes and provenance of the current generation."""
@@ -186,6 +210,7 @@ class KnowledgeBase:
             embedder_sha256=manifest.embedder_sha256,
             dimension=manifest.dimension,
             groups=tuple(GroupCount(group, count) for group, count in counts),
+            index=manifest.searched,
             bytes=sum(file.stat().st_size for file in self.path.iterdir() if file.is_file()),
             created=manifest.created,
             updated=manifest.updated,

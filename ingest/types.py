@@ -12,6 +12,8 @@ import numpy.typing as npt
 Vectors = npt.NDArray[np.float32]
 
 SectionKind = Literal["prose", "table", "code", "list"]
+IndexKind = Literal["flat", "hnsw", "ivf"]
+IndexChoice = Literal["auto", "flat", "hnsw", "ivf"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,16 @@ class ParsedDocument:
     """What a reader makes of one file. Sections are ordered, do not overlap, and lie in `text`.
 
     `text` is what every offset in the project refers to. For plain-text formats it is the decoded
-    file with line ends as "\\n", nothing else changed.
+    file with line ends as "\\n", nothing else changed. Tables and JSON are put into lines that
+    name their columns or keys. `groups` are those that the document itself names as the ones that
+    may see it; None where it does not say.
     """
 
     text: str
     title: str
     sections: tuple[Section, ...]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    groups: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """A chunk as it lies in the knowledge base. `row` is its number there (vector id)."""
+    """A chunk as it lies in the knowledge base. `row` is its number there (vector id).
+
+    `date` is the one that its document gives itself, ISO 8601 in UTC; "" where there is none.
+    """
 
     row: int
     chunk_id: str
@@ -67,6 +75,7 @@ class StoredChunk:
     headings: tuple[str, ...]
     page: int | None
     groups: frozenset[str]
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,7 @@ class DocumentRecord:
     """A document of the knowledge base. `paths` holds every path with this very content.
 
     `identities` are all ids that it was given: lines of a corpus may hold the same text twice.
+    `near` names documents with almost the same text, at most 100 of the `near_count` there are.
     """
 
     document: str
@@ -96,6 +106,8 @@ class DocumentRecord:
     paths: tuple[str, ...]
     identities: tuple[str, ...]
     metadata: Mapping[str, str]
+    near: tuple[str, ...] = ()
+    near_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +116,17 @@ class Failure:
 
     path: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld(Failure):
+    """A document that nobody may see, because it cannot be told who may.
+
+    What the base holds of it goes: an earlier state of it may be more open than is meant now.
+    `identity` is what it is known by, where that is not its path.
+    """
+
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +141,32 @@ class IngestReport:
     failed: tuple[Failure, ...]
     chunks: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """How the vectors of a generation are searched, and how well that was when it was built.
+
+    `choice` is what was asked for, `kind` what was made. `vectors` counts places in the file, of
+    which `tombstones` belong to chunks that are gone; `trained` of them there were at the last
+    build from nothing. `recall` is recall@10 against exact search over `queries` sampled questions;
+    exact search has 1 by definition.
+    """
+
+    kind: IndexKind
+    choice: IndexChoice
+    vectors: int
+    tombstones: int = 0
+    trained: int = 0
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    recall: float = 1.0
+    queries: int = 0
+    target: float = 0.97
+
+    @property
+    def holds(self) -> bool:
+        """Whether the recall that was measured is the one aimed at."""
+        return self.recall >= self.target
 
 
 class Embedder(Protocol):

@@ -15,12 +15,15 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from ingest import near, notes
 from ingest.manifest import Manifest
 from ingest.schema import transaction
 from ingest.types import Chunk, Embedder, ParsedDocument, Vectors
 
 _BOUND = 500
-_EMPTY_TABLES = ("contents", "texts", "paths", "chunks", "vectors", "file_hashes")
+_EMPTY_TABLES = (
+    "contents", "texts", "paths", "chunks", "vectors", "sketches", "bands", "file_hashes", "notes"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,10 @@ class Writer:
             )
         )
 
+    def add_notes(self, container: str, found: Sequence[notes.Note]) -> None:
+        """Remember what a file of many documents holds; a hint that belongs to no generation."""
+        self._write(lambda: notes.save(self.connection, container, found))
+
     def _write(self, work: Callable[[], object]) -> None:
         try:
             with transaction(self.connection):
@@ -145,6 +152,8 @@ class Writer:
         ).lastrowid
         self._execute("INSERT INTO texts VALUES (:row, :text)", {"row": row, "text": parsed.text})
         self._add_chunks(row, group_set, content)
+        if row is not None:
+            near.join(self.connection, row, parsed.text)
 
     def _add_chunks(self, content_row: int | None, group_set: int, content: Content) -> None:
         headings = [json.dumps(chunk.headings, ensure_ascii=False) for chunk in content.chunks]

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from ingest.types import Embedder, Hit, StoredChunk, Vectors
+from rag.collapse import Place, collapse, crowded
 from rag.config import RetrieveConfig
 from rag.types import Passage
 from rag.words import STOP_WORDS, WORD
@@ -34,6 +35,8 @@ class Index(Protocol):
     def similarity(self, vector: Vectors, rows: Sequence[int]) -> list[float]: ...
 
     def chunks(self, rows: Sequence[int]) -> list[StoredChunk]: ...
+
+    def families(self, rows: Sequence[int]) -> Mapping[int, int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,11 @@ class Retriever:
     def retrieve(
         self, question: str, groups: frozenset[str] = frozenset(), top: int | None = None
     ) -> list[Passage]:
-        """At most `top` passages, best first. Documents outside `groups` are never candidates."""
+        """At most `top` passages, best first. Documents outside `groups` are never candidates.
+
+        Near-duplicates share one place: the newest is shown where the best is dated, else the
+        best, and the others are named. Only candidates are named, so nobody's hidden twin is.
+        """
         top = self._config.top if top is None else top
         wanted = max(top, self._config.candidates)
         vector = self._embedder.embed([question])[0]
@@ -115,12 +122,19 @@ class Retriever:
         terms = query_terms(question, self._config.max_terms)
         words = {hit.row: hit.score for hit in self._index.lexical(terms, wanted, groups)}
         self._complete(vector, terms, groups, near, words)
-        best = fuse(near, words, self._config.dense_weight)[:top]
-        chunks = self._index.chunks([scored.row for scored in best])
+        scored = {item.row: item for item in fuse(near, words, self._config.dense_weight)}
+        best = self._places(list(scored))[:top]
+        chunks = self._index.chunks([place.row for place in best])
         return [
-            _passage(rank, scored, chunk)
-            for rank, (scored, chunk) in enumerate(zip(best, chunks, strict=True), start=1)
+            _passage(rank, place, scored, chunk)
+            for rank, (place, chunk) in enumerate(zip(best, chunks, strict=True), start=1)
         ]
+
+    def _places(self, rows: list[int]) -> list[Place]:
+        families = self._index.families(rows)
+        twins = crowded(rows, families)
+        chunks = dict(zip(twins, self._index.chunks(twins), strict=True)) if twins else {}
+        return collapse(rows, families, chunks)
 
     def _complete(
         self,
@@ -139,12 +153,12 @@ class Retriever:
             words.update({hit.row: hit.score for hit in found})
 
 
-def _passage(rank: int, scored: Scored, chunk: StoredChunk) -> Passage:
+def _passage(rank: int, place: Place, scored: Mapping[int, Scored], chunk: StoredChunk) -> Passage:
     return Passage(
         rank=rank,
-        score=round(scored.score, 6),
-        dense=round(scored.dense, 6),
-        lexical=round(scored.lexical, 6),
+        score=round(scored[place.found].score, 6),
+        dense=round(scored[place.row].dense, 6),
+        lexical=round(scored[place.row].lexical, 6),
         document=chunk.document,
         path=chunk.path,
         title=chunk.title,
@@ -154,4 +168,5 @@ def _passage(rank: int, scored: Scored, chunk: StoredChunk) -> Passage:
         end=chunk.end,
         text=chunk.text,
         groups=chunk.groups,
+        also=place.also,
     )

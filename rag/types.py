@@ -165,7 +165,8 @@ class Rewinds(Protocol):
 class Passage:
     """A chunk as retrieved. `text` equals the document's characters `start:end`.
 
-    `score` is the fused score in [0, 1]; `dense` is a cosine, `lexical` a BM25 score.
+    `score` is the fused score in [0, 1]; `dense` is a cosine, `lexical` a BM25 score. `also` are
+    documents that say almost the same here and gave up their place; `score` is the best of theirs.
     """
 
     rank: int
@@ -181,6 +182,7 @@ class Passage:
     end: int
     text: str
     groups: frozenset[str] = frozenset()
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

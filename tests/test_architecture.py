@@ -31,6 +31,10 @@ ROOMS = {
     "matplotlib": ("evals/report/charts.py",),
     "pypdfium2": ("ingest/readers/",),
     "mammoth": ("ingest/readers/",),
+    "openpyxl": ("ingest/readers/",),
+    "pptx": ("ingest/readers/",),
+    "rensa": ("ingest/near.py",),
+    "watchfiles": ("ingest/watch.py",),
 }
 BANNED = {"pickle", "cPickle", "dill", "joblib", "marshal", "shelve"}
 

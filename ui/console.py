@@ -7,14 +7,19 @@ import sys
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 OUT = Console(highlight=False, soft_wrap=True)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -38,19 +43,34 @@ def _can_print(text: str) -> bool:
     return True
 
 
-class IngestProgress:
-    """One live line a stage: read, chunk, embed, index. Failures as they happen."""
+class _Rate(ProgressColumn):
+    """Items a second, over the last half minute or so."""
 
-    def __init__(self) -> None:
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.{0 if speed >= 10 else 1}f}/s")
+
+
+class IngestProgress:
+    """One live line a stage: read, chunk, embed, index. Failures as they happen.
+
+    How many chunks there will be is known only at the end; until then it is what the files so far
+    had, scaled to all of them. A stage that has an end shows how long it still takes. Without
+    `failures` those are left to whoever reads the report.
+    """
+
+    def __init__(self, console: Console = ERR, failures: bool = True) -> None:
+        self._failures = failures
         self._bars = Progress(
             TextColumn("{task.description:>8}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=ERR,
+            _Rate(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=console,
             transient=True,
         )
-        self._tasks: dict[str, Any] = {}
+        self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> IngestProgress:
         self._bars.start()
@@ -69,9 +89,26 @@ class IngestProgress:
         if stage not in self._tasks:
             self.start(stage, None)
         self._bars.advance(self._tasks[stage], n)
+        if stage in ("read", "chunk"):
+            self._expect()
 
     def failed(self, path: str, reason: str) -> None:
-        self._bars.console.print(f"  [red]failed[/] {path}: {reason}", markup=True)
+        if self._failures:
+            self._bars.console.print(f"  [red]failed[/] {escape(path)}: {escape(reason)}")
+
+    def _expect(self) -> None:
+        """Chunks to come: as many for the files that are left as for those that were read."""
+        read, chunk = (self._task(stage) for stage in ("read", "chunk"))
+        if read is None or chunk is None or not read.total or not read.completed:
+            return
+        expected = round(chunk.completed * max(read.total / read.completed, 1.0))
+        for stage in ("chunk", "embed", "index"):
+            if stage in self._tasks:
+                self._bars.update(self._tasks[stage], total=expected)
+
+    def _task(self, stage: str) -> Task | None:
+        number = self._tasks.get(stage)
+        return None if number is None else self._bars.tasks[self._bars.task_ids.index(number)]
 
 
 class PullBars:

@@ -26,6 +26,7 @@ def passage_json(passage: Passage) -> Json:
         "end": passage.end,
         "text": passage.text,
         "parts": {"dense": passage.dense, "lexical": passage.lexical},
+        "also": list(passage.also),
     }
 
 

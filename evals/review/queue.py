@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -175,14 +175,18 @@ class ReviewQueue:
 
     def forget(self, documents: Sequence[str]) -> int:
         """Remove every item that rests on one of these documents; how many there were."""
-        gone = set(documents)
-        found = [i.id for i in self.items() if gone & {name for name, _ in i.needs}]
+        found = [item.id for item in self.resting_on(documents)]
         if found:
             with writing(self.path) as db:
                 db.executemany("DELETE FROM items WHERE id = ?", [(number,) for number in found])
             with opened(self.path) as db:
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return len(found)
+
+    def resting_on(self, documents: Collection[str]) -> list[Item]:
+        """Items whose answer, or whose reviewer, names one of these documents."""
+        gone = set(documents)
+        return [item for item in self.items() if gone & set(_named(item))]
 
     def _move(
         self, item: Item, state: State, by: str, note: str, fields: Mapping[str, Any]
@@ -235,6 +239,14 @@ class Audit:
     def offer(self, asked: Asked) -> int | None:
         """Count an answer; its number in the queue if it is to be audited."""
         return self._queue.sample(asked, self._every) if self._every else None
+
+
+def _named(item: Item) -> Iterator[str]:
+    """Documents that an item names: those it rests on, a reviewer's, and near-duplicates."""
+    yield from (name for name, _ in item.needs)
+    yield from item.relevant
+    for passage in item.answer.passages:
+        yield from passage.also
 
 
 def _allowed(item: Item, state: State, by: str) -> str:

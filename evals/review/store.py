@@ -237,4 +237,5 @@ def _sentence(row: dict[str, Any]) -> Sentence:
 
 def _passage(row: dict[str, Any]) -> Passage:
     groups, headings = frozenset(row["groups"]), tuple(row["headings"])
-    return Passage(**{**row, "groups": groups, "headings": headings})
+    also = tuple(row.get("also", ()))
+    return Passage(**{**row, "groups": groups, "headings": headings, "also": also})

@@ -57,8 +57,11 @@ class RetrievalSubject:
         top, found = DEPTH, dict[str, None]()
         while True:
             passages = self._retriever.retrieve(query, self._groups, top)
-            found |= dict.fromkeys(p.document for p in passages if p.document not in found)
-            if len(found) >= DEPTH or len(passages) < top or top >= _MOST_CHUNKS:
+            # A near-duplicate that gave up its place was found there.
+            names = [name for p in passages for name in (p.document, *p.also)]
+            found |= dict.fromkeys(name for name in names if name not in found)
+            places = sum(1 + len(p.also) for p in passages)
+            if len(found) >= DEPTH or places < top or top >= _MOST_CHUNKS:
                 return list(found)[:DEPTH]
             top *= 2
 

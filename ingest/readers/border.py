@@ -5,10 +5,14 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from ingest.errors import UnreadableFile
+from ingest.metadata import normalised
 from ingest.readers.text import clean, is_blank
-from ingest.types import Failure, ParsedDocument, Section
+from ingest.types import Failure, ParsedDocument, Section, Withheld
+
+T = TypeVar("T")
 
 _MIB = 1 << 20
 _MAX_UNPACKED = 300 * _MIB
@@ -21,17 +25,25 @@ def guarded(
     reader: Callable[[bytes, str], ParsedDocument], data: bytes, path: str
 ) -> ParsedDocument | Failure:
     """What `reader` makes of `data`, fit to be stored, or why it makes nothing of it."""
+    parsed = attempt(lambda: reader(data, path), path)
+    if isinstance(parsed, Failure):
+        return parsed
+    return Failure(path, "empty") if is_blank(parsed.text) else storable(parsed)
+
+
+def attempt(work: Callable[[], T], path: str) -> T | Failure:
+    """What `work` on a file of this name returns, or why it does not."""
     try:
-        parsed = reader(data, path)
+        return work()
     except UnreadableFile as error:
-        return Failure(path, error.reason)
+        kind = Withheld if error.status == "withheld" else Failure
+        return kind(path, error.reason)
     except MemoryError:
         return Failure(path, "too large: reading it needs more memory than allowed")
     except RecursionError:
         return Failure(path, "corrupt: nested too deeply")
     except Exception as error:  # noqa: BLE001 - parsers of damaged files raise anything
         return Failure(path, f"corrupt: {one_line(error)}")
-    return Failure(path, "empty") if is_blank(parsed.text) else storable(parsed)
 
 
 def one_line(error: BaseException) -> str:
@@ -75,7 +87,7 @@ def _label(text: str) -> str:
 
 
 def _labels(metadata: Mapping[str, str]) -> dict[str, str]:
-    return {clean(key): clean(value) for key, value in metadata.items()}
+    return normalised({clean(key): clean(value) for key, value in metadata.items()})
 
 
 def _section(section: Section) -> Section:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from ingest.readers.outline import HeadingPath
 from ingest.types import Section, SectionKind
 
+NOTES = "Notes"
+"""The heading above what a speaker noted for a slide."""
+
 
 class Flow:
     """Appends blocks; adjacent ones with the same headings and kind form one section."""
@@ -15,7 +18,14 @@ class Flow:
         self._sections: list[Section] = []
         self._path = HeadingPath()
         self._new_heading = False
+        self._page: int | None = None
         self.first_heading = ""
+
+    def turn(self, page: int) -> None:
+        """Go to this page (or slide, from 1): headings of the page before end there."""
+        self._page = page
+        self._path = HeadingPath()
+        self._new_heading = True
 
     def heading(self, level: int, title: str) -> None:
         """A heading: its text is part of the document and opens a new section."""
@@ -45,7 +55,7 @@ class Flow:
         if last is not None and same and not self._new_heading:
             start = last.start
             self._sections.pop()
-        self._sections.append(Section(start, self._length, self._path.titles, None, kind))
+        self._sections.append(Section(start, self._length, self._path.titles, self._page, kind))
         self._new_heading = False
 
     @property
@@ -59,3 +69,9 @@ class Flow:
     @property
     def sections(self) -> tuple[Section, ...]:
         return tuple(self._sections)
+
+
+def first_title(flow: Flow) -> str:
+    """The first heading that a slide has of its own, else ""."""
+    found = (section.headings[0] for section in flow.sections if section.headings)
+    return next((title for title in found if title != NOTES), "")

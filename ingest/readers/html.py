@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from ingest.errors import UnreadableFile
 from ingest.readers.flow import Flow
+from ingest.readers.front import front_matter
+from ingest.readers.head import head_metadata
 from ingest.readers.text import clean, decode, stem
 from ingest.types import ParsedDocument
 
@@ -37,8 +40,13 @@ _INLINE_GAP = re.compile(r"[ \t\n\f\v\u00a0]+")
 
 def read_html(data: bytes, path: str) -> ParsedDocument:
     """An HTML page as plain text. Raises UnreadableFile (empty) when nothing is left."""
-    tree = LexborHTMLParser(_decode(data, path))
-    return from_tree(tree, path)
+    page = _decode(data, path)
+    front = front_matter(page, path)
+    tree = LexborHTMLParser(page[front.start :])
+    parsed = from_tree(tree, path)
+    metadata = {**head_metadata(tree), **front.metadata}
+    title = front.metadata.get("title") or parsed.title
+    return replace(parsed, title=title, metadata=metadata, groups=front.groups)
 
 
 def from_tree(tree: LexborHTMLParser, path: str) -> ParsedDocument:

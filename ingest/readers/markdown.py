@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, time
-from typing import Any
 
-import yaml
-
+from ingest.readers.front import front_matter
 from ingest.readers.outline import Block, Heading, sections
 from ingest.readers.text import body_start, decode, stem
 from ingest.types import ParsedDocument, Section, SectionKind
 
-_FRONT = re.compile(r"\ufeff?(---|\+\+\+)[ \t]*\n(.*?)\n(\1|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
-_MAX_FRONT = 65536
 _MAX_TITLE = 500
-_SCALARS = (str, int, float, date, time)
 _ATX = re.compile(r" {0,3}(#{1,6})(?=[ \t]|$)")
 _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)$")
@@ -41,38 +34,15 @@ class _Line:
 def read_markdown(data: bytes, path: str) -> ParsedDocument:
     """Markdown, text unchanged. Front matter becomes metadata and is not part of any section."""
     text = decode(data, path)
-    metadata, start = _front_matter(text)
+    front = front_matter(text, path)
+    metadata, start = front.metadata, front.start
     headings, blocks = _scan(text, start)
     found = sections(headings, blocks, start, len(text))
     if not text[start:].strip():
         found = (Section(body_start(text), len(text)),)
     first = next((heading.title for heading in headings if heading.title), "")
-    return ParsedDocument(text, metadata.get("title") or first or stem(path), found, metadata)
-
-
-def _front_matter(text: str) -> tuple[dict[str, str], int]:
-    """Metadata and the offset behind the front matter; nothing where it does not parse."""
-    match = _FRONT.match(text)
-    if match is None or match.end() > _MAX_FRONT:
-        return {}, body_start(text)
-    try:
-        is_toml = match[1] == "+++"
-        loaded = tomllib.loads(match[2]) if is_toml else yaml.safe_load(match[2])
-        if isinstance(loaded, Mapping):
-            return _scalars(loaded), match.end()
-    except (yaml.YAMLError, ValueError, RecursionError):
-        # Two horizontal rules around prose look like front matter: then it is just text.
-        return {}, body_start(text)
-    return {}, body_start(text)
-
-
-def _scalars(loaded: Mapping[Any, Any]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for key, value in loaded.items():
-        items = value if isinstance(value, list) else [value]
-        if items and all(isinstance(item, _SCALARS) for item in items):
-            found[str(key)] = ", ".join(str(item) for item in items).strip()
-    return found
+    title = metadata.get("title") or first or stem(path)
+    return ParsedDocument(text, title, found, metadata, front.groups)
 
 
 def plain_title(title: str) -> str:

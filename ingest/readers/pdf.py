@@ -11,6 +11,7 @@ import pypdfium2 as pdfium
 
 from ingest.errors import UnreadableFile
 from ingest.readers.outline import HeadingPath
+from ingest.readers.pdf_fields import field_lines
 from ingest.readers.text import clean, stem
 from ingest.types import ParsedDocument, Section
 
@@ -20,6 +21,14 @@ _MIN_CHARACTERS_A_PAGE = 10
 _LINE_HYPHEN = re.compile("(.?)[\x02\ufffe](?:\r?\n)?(?=(.?))")
 _NO_TITLES = frozenset({"untitled", "untitled document", "powerpoint presentation", "document1"})
 _SPACES = re.compile(r"\s+")
+_PROPERTIES = {
+    "Title": "title",
+    "Author": "author",
+    "Subject": "subject",
+    "Keywords": "keywords",
+    "CreationDate": "created",
+    "ModDate": "modified",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +91,12 @@ def _page_text(document: pdfium.PdfDocument, index: int) -> str:
             raw: str = textpage.get_text_range()
         finally:
             textpage.close()
+        fields = field_lines(page)
     finally:
         page.close()
     lines = clean(_LINE_HYPHEN.sub(_join, raw)).split("\n")
-    return "\n".join(line.rstrip() for line in lines).strip()
+    drawn = "\n".join(line.rstrip() for line in lines).strip()
+    return "\n\n".join(part for part in (drawn, "\n".join(fields)) if part)
 
 
 def _join(match: re.Match[str]) -> str:
@@ -144,10 +155,10 @@ def _find_title(page: str, title: str, start: int) -> int:
 
 def _metadata(document: pdfium.PdfDocument, pages: int, broken: list[int]) -> dict[str, str]:
     found = {"pages": str(pages)}
-    for key in ("Title", "Author", "Subject", "CreationDate"):
-        value = clean(document.get_metadata_value(key)).replace("\ufffd", "").strip()
+    for name, key in _PROPERTIES.items():
+        value = clean(document.get_metadata_value(name)).replace("\ufffd", "").strip()
         if value and value.lower() not in _NO_TITLES:
-            found[key.lower()] = value
+            found[key] = value
     if broken:
         found["unreadable_pages"] = ", ".join(str(index + 1) for index in broken)
     return found

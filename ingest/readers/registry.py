@@ -14,9 +14,13 @@ from ingest.errors import UnreadableFile
 from ingest.kinds import sniff
 from ingest.readers.border import check_unpacked_size
 from ingest.readers.docx import read_docx
+from ingest.readers.epub import read_epub
 from ingest.readers.html import read_html
+from ingest.readers.odt import read_odt
 from ingest.readers.pdf import read_pdf
 from ingest.readers.plain import PLAIN_READERS
+from ingest.readers.pptx import read_pptx
+from ingest.readers.xlsx import read_xlsx
 from ingest.types import ParsedDocument
 
 Reader = Callable[[bytes, str], ParsedDocument]
@@ -26,6 +30,10 @@ READERS: Mapping[str, Reader] = {
     "html": read_html,
     "pdf": read_pdf,
     "docx": read_docx,
+    "pptx": read_pptx,
+    "xlsx": read_xlsx,
+    **dict.fromkeys(("odt", "ods", "odp", "odg"), read_odt),
+    "epub": read_epub,
 }
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from ingest.groups import Groups
+from ingest.readers.front import front_matter, read_groups
 from ingest.readers.outline import Block, Heading, sections
-from ingest.readers.text import body_start, decode, stem
+from ingest.readers.text import decode, stem
 from ingest.types import ParsedDocument, SectionKind
 
 _RULE = re.compile(r"([!-/:-@[-`{-~])\1{2,}[ \t]*$")
@@ -13,22 +15,27 @@ _ROLE = re.compile(r"(?::[\w:.-]{1,40}:)?`{1,2}~?([^`<]+)(?:<[^`>]*>)?`{1,2}_*")
 _MAX_TITLE = 500
 _GRID = re.compile(r"[ \t]*(?:\+[-=+]+\+|\|.*\|)[ \t]*$")
 _LIST = re.compile(r"(?:[-*+•]|\d{1,4}[.)]|#\.|[a-zA-Z][.)])[ \t]+\S")
+_FIELD = re.compile(r":([A-Za-z][\w -]{0,40}):(?:[ \t]+(.*))?$")
 _LITERAL = re.compile(r"\.\.\s+(?:code-block|code|sourcecode|parsed-literal|literalinclude)::")
 
 
 def read_rst(data: bytes, path: str) -> ParsedDocument:
     """reStructuredText, text unchanged. The order in which underlines appear gives the levels."""
     text = decode(data, path)
-    start = body_start(text)
+    front = front_matter(text, path)
+    start = front.start
     lines = text[start:].split("\n")
     offsets = _offsets(lines, start)
     found = _headings(lines, offsets)
     blocks = _blocks(lines, offsets, {heading.start for heading in found})
     title = next((heading.title for heading in found), "") or stem(path)
-    metadata = _fields(lines)
+    fields = _fields(lines) | _docinfo(lines)
+    groups = _groups(fields, front.groups, path)
+    metadata = {**front.metadata, **fields}
     pep = "PEP" in metadata and "Title" in metadata
-    title = f"PEP {metadata['PEP']}: {metadata['Title']}" if pep else title
-    return ParsedDocument(text, title, sections(found, blocks, start, len(text)), metadata)
+    title = f"PEP {metadata['PEP']}: {metadata['Title']}" if pep else metadata.get("title", title)
+    cut = sections(found, blocks, start, len(text))
+    return ParsedDocument(text, title, cut, metadata, groups)
 
 
 def _offsets(lines: list[str], start: int) -> list[int]:
@@ -114,3 +121,33 @@ def _fields(lines: list[str]) -> dict[str, str]:
             break
         found[name] = value.strip()
     return found
+
+
+def _docinfo(lines: list[str]) -> dict[str, str]:
+    """The field list that opens a document, above or right below its title."""
+    found: dict[str, str] = {}
+    for at, line in enumerate(lines[:60]):
+        if field := _FIELD.match(line):
+            found[field[1].lower()] = (field[2] or "").strip()
+        elif _ends_fields(lines, at, begun=bool(found)):
+            break
+    return found
+
+
+def _ends_fields(lines: list[str], at: int, begun: bool) -> bool:
+    """Whether a line that is no field is no title above the fields nor the rest of one either."""
+    if begun:
+        return not lines[at].startswith((" ", "\t"))
+    return bool(lines[at].strip()) and not _is_head(lines, at)
+
+
+def _is_head(lines: list[str], at: int) -> bool:
+    return bool(_RULE.match(lines[at].rstrip())) or _is_title(lines, at)
+
+
+def _groups(fields: dict[str, str], front: Groups | None, path: str) -> Groups | None:
+    """Those of the front matter, else of a `groups` field: names with commas between."""
+    said = fields.pop("groups", None)
+    if front is not None or said is None:
+        return front
+    return read_groups([name.strip() for name in said.split(",")], path)

@@ -1,4 +1,4 @@
-"""Plain text, source code and rows of values. The text is the decoded file, unchanged."""
+"""From bytes to text, and what every reader of text needs to know of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import PurePath
 import chardet
 
 from ingest.errors import UnreadableFile
-from ingest.types import ParsedDocument, Section, SectionKind
 
 _BOMS: tuple[tuple[bytes, str], ...] = (
     (codecs.BOM_UTF8, "utf-8"),  # U+FEFF stays as character 0, as Path.read_text() leaves it
@@ -20,7 +19,6 @@ _BOMS: tuple[tuple[bytes, str], ...] = (
 )
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _SAMPLE = 1 << 20
-_MAX_HEADER = 200
 
 
 def clean(text: str) -> str:
@@ -75,31 +73,3 @@ def body_start(text: str) -> int:
 def stem(path: str) -> str:
     """The file's name without its suffix: the title of last resort."""
     return PurePath(path).stem or path
-
-
-def _whole(text: str, path: str, kind: SectionKind) -> ParsedDocument:
-    section = Section(body_start(text), len(text), kind=kind)
-    return ParsedDocument(text, stem(path), (section,))
-
-
-def read_text(data: bytes, path: str) -> ParsedDocument:
-    """Plain text as one section of prose."""
-    return _whole(decode(data, path), path, "prose")
-
-
-def read_code(data: bytes, path: str) -> ParsedDocument:
-    """Source code and configuration as one section that is cut at line ends only."""
-    return _whole(decode(data, path), path, "code")
-
-
-def read_rows(data: bytes, path: str) -> ParsedDocument:
-    """Comma or tab separated values, unchanged; the header row serves as the heading.
-
-    The heading goes with every chunk, so rows far from the top still name their columns.
-    """
-    text = decode(data, path)
-    start = body_start(text)
-    header = text[start:].lstrip("\n").split("\n", 1)[0].strip()
-    headings = (header[:_MAX_HEADER],) if header else ()
-    section = Section(start, len(text), headings=headings, kind="table")
-    return ParsedDocument(text, stem(path), (section,))

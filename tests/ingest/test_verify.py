@@ -10,7 +10,15 @@ import faiss
 import numpy as np
 import pytest
 
+from ingest.errors import KnowledgeBaseBusy, KnowledgeBaseError
+from ingest.lock import writer_lock
+from ingest.manifest import read_manifest
+from ingest.repair import repair
 from ingest.store import KnowledgeBase
+from ingest.testing import HashEmbedder
+from ingest.verify import verify
+
+EMBEDDER = HashEmbedder()
 
 
 def sql(*statements: str) -> Any:
@@ -93,3 +101,115 @@ def test_broken_pages_are_found(base: KnowledgeBase, kb: Path) -> None:
     data[4096 * 3 : 4096 * 12] = b"\xaa" * 4096 * 9
     path.write_bytes(data)
     assert any(problem.startswith("database") for problem in base.verify().problems)
+
+
+def chunk_groups(kb: Path) -> None:
+    sql(
+        "INSERT INTO group_sets (id, names) VALUES (99, '[\"hr\"]')",
+        "UPDATE chunks SET group_set = 99 WHERE row = 1",
+    )(kb)
+
+
+def no_vector_file(kb: Path) -> None:
+    (kb / "vectors-1.faiss").unlink()
+
+
+def half_a_vector_file(kb: Path) -> None:
+    path = kb / "vectors-1.faiss"
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def wrong_manifest(kb: Path) -> None:
+    path = kb / "manifest.json"
+    path.write_text(path.read_text().replace('"documents": 3', '"documents": 4'))
+
+
+# What is done, and how many documents are lost by it.
+MENDED = [
+    (sql("UPDATE texts SET text = text || '!' WHERE content = 1"), "took out 1", 1),
+    (sql("DELETE FROM texts WHERE content = 1"), "took out 1", 1),
+    (sql("UPDATE chunks SET text = 'other' WHERE row = 1"), "took out 1", 1),
+    (sql("DELETE FROM chunks WHERE row = 1"), "took out 1", 1),
+    (sql("DELETE FROM contents WHERE row = 1"), "belong to no document", 1),
+    (sql("DELETE FROM paths WHERE row = 1"), "took out 1", 0),
+    (sql("UPDATE contents SET chunks = 9 WHERE row = 1"), "took out 1", 1),
+    (sql("DELETE FROM vectors WHERE id = 1"), "1 stored vectors from the vector file", 0),
+    (sql("UPDATE vectors SET vector = zeroblob(128) WHERE id = 1"), "from the vector file", 0),
+    (sql("INSERT INTO lexical (rowid, text) VALUES (99, 'ghost')"), "word index", 0),
+    (sql("INSERT INTO lexical (lexical) VALUES ('delete-all')"), "word index", 0),
+    (chunk_groups, "took out 1", 1),
+    (other_vector, "vector file", 0),
+    (other_id, "vector file", 0),
+    (no_vector_file, "vector file", 0),
+    (half_a_vector_file, "vector file", 0),
+    (wrong_manifest, "vector file", 0),
+    (lambda kb: (no_vector_file(kb), sql("DELETE FROM vectors WHERE id = 1")(kb)), "took out 1", 1),
+]
+
+
+@pytest.mark.parametrize(("damage", "words", "lost"), MENDED)
+def test_repair(
+    run: Any, tree: Any, base: Any, kb: Path, damage: Any, words: str, lost: int
+) -> None:
+    base.close()
+    damage(kb)
+    assert not verify(kb, read_manifest(kb)).ok
+    report = repair(kb)
+    assert report.after.problems == ()
+    assert any(words in line for line in report.done), report.done
+    assert len(report.lost) == lost
+    assert report.ok == (lost == 0)
+    mended = KnowledgeBase.open(kb)
+    gone = 3 - len(mended.documents())
+    assert gone == (1 if lost or words == "took out 1" else 0)
+    assert all("/0.md" in path for path in report.lost)
+    # What was taken out comes back with its file.
+    assert run().added == gone
+    assert mended.verify().ok
+    assert {hit.row for hit in mended.lexical(["text"], 9)} == {
+        hit.row for hit in mended.dense(EMBEDDER.embed(["text"])[0], 9)
+    }
+
+
+def test_repair_leaves_alone_what_is_well(base: KnowledgeBase, kb: Path) -> None:
+    before = read_manifest(kb)
+    report = repair(kb)
+    assert (report.done, report.ok) == ((), True)
+    assert read_manifest(kb) == before
+
+
+def test_a_mended_word_index_needs_no_generation(base: KnowledgeBase, kb: Path) -> None:
+    sql("INSERT INTO lexical (rowid, text) VALUES (99, 'ghost')")(kb)
+    before = read_manifest(kb)
+    assert repair(kb).ok
+    assert read_manifest(kb) == before
+
+
+def test_broken_pages_are_beyond_repair(base: KnowledgeBase, kb: Path) -> None:
+    base.close()
+    path = kb / "surefoot.db"
+    data = bytearray(path.read_bytes())
+    data[4096 * 3 : 4096 * 12] = b"\xaa" * 4096 * 9
+    path.write_bytes(data)
+    with pytest.raises(KnowledgeBaseError) as error:
+        repair(kb)
+    assert "\n" not in str(error.value)
+
+
+def test_repair_waits_for_no_writer(base: KnowledgeBase, kb: Path) -> None:
+    with writer_lock(kb), pytest.raises(KnowledgeBaseBusy):
+        repair(kb)
+
+
+@pytest.mark.parametrize("stop", ["publish", "erase", "sweep"])
+def test_a_killed_repair_is_done_again(
+    base: KnowledgeBase, kb: Path, monkeypatch: Any, stop: str
+) -> None:
+    sql("UPDATE texts SET text = text || '!' WHERE content = 1")(kb)
+    monkeypatch.setattr(f"ingest.repair.{stop}", lambda *_, **__: (_ for _ in ()).throw(KeyError))
+    with pytest.raises(KeyError):
+        repair(kb)
+    monkeypatch.undo()
+    repair(kb)
+    assert verify(kb, read_manifest(kb)).ok
+    assert len(KnowledgeBase.open(kb).documents()) == 2

@@ -30,6 +30,9 @@ class OneChunk:
     def similarity(self, vector, rows):  # type: ignore[no-untyped-def]
         return [0.9 for _ in rows]
 
+    def families(self, rows):  # type: ignore[no-untyped-def]
+        return {}
+
     def chunks(self, rows):  # type: ignore[no-untyped-def]
         from ingest.types import StoredChunk
 

@@ -89,6 +89,9 @@ class ListIndex:
     def similarity(self, vector: Vectors, rows: Sequence[int]) -> list[float]:
         return [float(np.dot(self.vectors[row], vector)) for row in rows]
 
+    def families(self, rows: Sequence[int]) -> dict[int, int]:
+        return {}
+
     def chunks(self, rows: Sequence[int]) -> list[StoredChunk]:
         return [
             StoredChunk(

@@ -105,4 +105,6 @@ def _print_passage(passage: Any, explain: bool) -> None:
     OUT.print(f"{passage.rank:>3}. [bold]{where}[/]  [dim]{passage.score:.3f}[/]")
     if explain:
         OUT.print(f"     [dim]dense {passage.dense:.3f}   lexical {passage.lexical:.2f}[/]")
+    if passage.also:
+        OUT.print(f"     almost the same in: {', '.join(passage.also)}", markup=False)
     OUT.print(f"     {short(passage.text, 220)}", markup=False)

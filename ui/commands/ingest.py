@@ -1,16 +1,39 @@
-"""`surefoot ingest`: files into a knowledge base."""
+"""`surefoot ingest`: files into a knowledge base, once or as they change."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ui.options import GroupOption, JsonOption, KbOption, Stopped
 
+if TYPE_CHECKING:
+    from ingest.plan import Change
+    from ingest.types import IngestReport
+
+    Job = Callable[..., IngestReport]
+
+
+class Index(StrEnum):
+    """How vectors are searched; `auto` goes by their number and the memory there is."""
+
+    auto = "auto"
+    flat = "flat"
+    hnsw = "hnsw"
+    ivf = "ivf"
+
+
+IndexOption = Annotated[
+    Index | None, typer.Option(help="How to search vectors from now on; auto is by number.")
+]
 PARTLY_FAILED = 3
+STOPPED = "stopped: finished files are kept; the same command goes on where this one stopped"
 
 
 def ingest(
@@ -21,7 +44,15 @@ def ingest(
     prune: Annotated[
         bool, typer.Option(help="Remove documents under PATHS whose files are gone.")
     ] = False,
+    watch: Annotated[bool, typer.Option(help="Then follow PATHS until Ctrl-C.")] = False,
+    poll: Annotated[
+        bool, typer.Option(help="With --watch: look in turn, as network drives need.")
+    ] = False,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for another writer to finish.")
+    ] = 0.0,
     timeout: Annotated[float, typer.Option(help="Seconds that one file may take to read.")] = 60.0,
+    index: IndexOption = None,
     json: JsonOption = False,
 ) -> None:
     """Add files to a knowledge base; unchanged ones are skipped, changed ones replaced.
@@ -33,40 +64,108 @@ def ingest(
 
       surefoot ingest ~/Documents --kb ~/kb
 
-      surefoot ingest hr/ --kb ~/kb --group hr --prune
+      surefoot ingest hr/ --kb ~/kb --group hr --prune --dry-run
+
+      surefoot ingest ~/Documents --kb ~/kb --prune --watch
     """
     from ingest.build import ingest as build
+    from ingest.indexing import IndexSettings
     from ingest.load import Limits
     from rag.assemble import open_embedder
-    from ui.console import IngestProgress, emit_json
 
-    embedder = open_embedder()
-    with IngestProgress() as progress:
-        try:
-            report = build(
-                paths,
-                kb,
-                embedder,
-                groups=frozenset(group or ()),
-                dry_run=dry_run,
-                prune=prune,
-                limits=Limits(seconds=timeout),
-                progress=progress,
-            )
-        except KeyboardInterrupt:
-            raise Stopped("stopped: finished files are kept; the same command goes on") from None
-    if json:
-        emit_json(asdict(report))
-    else:
-        typer.echo(_summary(report, kb, dry_run))
-    if report.failed:
+    if watch and dry_run:
+        raise typer.BadParameter("--watch and --dry-run exclude each other")
+    job = partial(
+        build,
+        paths,
+        kb,
+        open_embedder(),
+        groups=frozenset(group or ()),
+        dry_run=dry_run,
+        prune=prune,
+        limits=Limits(seconds=timeout),
+        index=IndexSettings(choice=index.value if index is not None else None),
+        wait=wait,
+        waiting=_waiting,
+    )
+    try:
+        report = _once(job, kb, dry_run, watch, json)
+    except KeyboardInterrupt:
+        raise Stopped(STOPPED) from None
+    if watch:
+        _follow(job, paths, kb, poll, json, report)
+    elif report.failed:
         raise typer.Exit(PARTLY_FAILED)
 
 
-def _summary(report: object, kb: Path, dry_run: bool) -> str:
-    from ingest.types import IngestReport
+def _once(job: Job, kb: Path, dry_run: bool, watch: bool, json: bool) -> IngestReport:
+    """One job and its report. A dry run and a watch name every document that is not unchanged."""
+    from ui.console import IngestProgress, emit_json
 
-    assert isinstance(report, IngestReport)
+    changes: list[Change] = []
+    with IngestProgress() as progress:
+        report = job(progress=progress, changed=changes.append if dry_run or watch else None)
+    if json:
+        plan = {"plan": list(map(asdict, changes))} if dry_run else {}
+        emit_json(asdict(report) | plan)
+        return report
+    for change in changes:
+        typer.echo(_line(change))
+    typer.echo(_summary(report, kb, dry_run))
+    return report
+
+
+def _follow(
+    job: Job, paths: list[Path], kb: Path, poll: bool, json: bool, last: IngestReport
+) -> None:
+    """A job for each burst of changes. Ctrl-C between two of them is a clean end."""
+    from ingest.watch import changes
+    from ui.console import ERR
+
+    ERR.print(f"Following {', '.join(map(str, paths))}; Ctrl-C ends it.", markup=False)
+    working = False
+    try:
+        for _ in changes(paths, kb, poll=poll):
+            working = True
+            last = _again(job, json, last)
+            working = False
+    except KeyboardInterrupt:
+        if working:
+            raise Stopped(STOPPED) from None
+        ERR.print("No longer following.")
+
+
+def _again(job: Job, json: bool, last: IngestReport) -> IngestReport:
+    """One more job; what failed in the last one in the same way is not told of again."""
+    from ui.console import IngestProgress, emit_json
+
+    changes: list[Change] = []
+    with IngestProgress(failures=False) as progress:
+        # Whoever follows has time: another writer is no reason to end.
+        report = job(progress=progress, changed=changes.append, wait=float("inf"))
+    failures = [failure for failure in report.failed if failure not in last.failed]
+    if json and (changes or failures):
+        emit_json(asdict(report) | {"changes": list(map(asdict, changes))})
+    elif not json:
+        for change in changes:
+            typer.echo(_line(change))
+        for failure in failures:
+            typer.echo(f"{'failed':<9} {failure.path}: {failure.reason}")
+    return report
+
+
+def _waiting(holder: str) -> None:
+    from ui.console import ERR
+
+    ERR.print(f"waiting for {holder}", markup=False)
+
+
+def _line(change: Change) -> str:
+    where = change.path if change.path == change.document else f"{change.document} ({change.path})"
+    return f"{change.outcome:<9} {where}{f' (was {change.was})' if change.was else ''}"
+
+
+def _summary(report: IngestReport, kb: Path, dry_run: bool) -> str:
     counts = (
         f"{report.added} added, {report.updated} updated, {report.unchanged} unchanged, "
         f"{report.removed} removed, {report.duplicates} duplicates, {len(report.failed)} failed"

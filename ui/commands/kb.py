@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ui.commands import kb_forget
+from ui.commands.kb_forget import NOT_WELL
 from ui.options import JsonOption, KbOption
 
-NOT_WELL = 3
+if TYPE_CHECKING:
+    from ingest.verify import VerifyReport
 
 app = typer.Typer(help="Look after a knowledge base.", no_args_is_help=True)
+app.command("forget")(kb_forget.forget)
+app.command("receipt")(kb_forget.receipt)
 
 
 @app.command("info")
@@ -55,22 +61,48 @@ def show(
 
 
 @app.command("verify")
-def verify(kb: KbOption, json: JsonOption = False) -> None:
-    """Recompute hashes, counts and vector/row agreement; exit 0 only if all is well."""
-    from ingest.store import KnowledgeBase
+def verify(
+    kb: KbOption,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended, and say what was done.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Recompute hashes, counts and vector/row agreement; exit 0 only if all is well.
+
+    A repair makes the vector file, the word index and the counts anew from the tables. Documents
+    whose own rows are damaged are taken out and named (exit 3): ingest their files again.
+    """
     from ui.console import emit_json
 
-    report = KnowledgeBase.open(kb).verify()
+    done, lost, report = _mend(kb) if repair else ((), (), _look(kb))
     problems = list(report.problems)
     if json:
-        emit_json({"ok": not problems, **_jsonable(asdict(report))})
-    elif problems:
-        for problem in problems:
-            typer.echo(problem)
+        repaired = {"done": done, "lost": lost} if repair else {}
+        emit_json({"ok": not problems and not lost, **_jsonable({**asdict(report), **repaired})})
     else:
-        typer.echo("All is well.")
-    if problems:
+        for line in done:
+            typer.echo(line)
+        for path in lost:
+            typer.echo(f"taken out, ingest it again: {path}")
+        typer.echo("\n".join(problems) if problems else "All is well.")
+    if problems or lost:
         raise typer.Exit(NOT_WELL)
+
+
+def _look(kb: Path) -> VerifyReport:
+    from ingest.manifest import read_manifest
+    from ingest.verify import verify
+
+    # Not through a KnowledgeBase: one whose vector file is gone cannot be opened.
+    return verify(kb, read_manifest(kb))
+
+
+def _mend(kb: Path) -> tuple[tuple[str, ...], tuple[str, ...], VerifyReport]:
+    from ingest.repair import repair
+
+    report = repair(kb)
+    return report.done, report.lost, report.after
 
 
 @app.command("rollback")

@@ -1,0 +1,149 @@
+"""`surefoot kb`: forget, receipt, verify, repair and rollback, as they are typed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals.review.queue import ReviewQueue
+from evals.review.types import beside
+from ingest.build import ingest
+from ingest.testing import HashEmbedder
+from ui import cli
+
+SECRET = "zyxwvu"
+FILES = {
+    "secret.md": f"# Secret\n\nNobody may read what {SECRET} said about the harbour at night.",
+    "kept.md": "# Kept\n\nThe harbour opens at seven in the morning.",
+}
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Path:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    for name, text in FILES.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def kb(tmp_path: Path, docs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SUREFOOT_HOME", str(tmp_path / "home"))
+    ingest([docs], tmp_path / "kb", HashEmbedder())
+    return tmp_path / "kb"
+
+
+@pytest.fixture
+def surefoot(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any:
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["surefoot", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        found = capsys.readouterr()
+        return int(end.value.code or 0), found.out, found.err
+
+    return run
+
+
+def everything(kb: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in kb.rglob("*") if path.is_file())
+
+
+def test_forget_and_its_receipt(surefoot: Any, kb: Path, docs: Path, tmp_path: Path) -> None:
+    secret = docs / "secret.md"
+    run = tmp_path / "home" / "runs" / "qa-1"
+    run.mkdir(parents=True)
+    (run / "rows.jsonl").write_text(json.dumps({"data": {"documents": [str(secret)]}}) + "\n")
+    ReviewQueue(beside(kb)).thumbs_up()
+    code, out, _ = surefoot("kb", "forget", secret, "--kb", kb, "--json", "--dry-run")
+    planned = json.loads(out)
+    assert (code, planned["dry_run"], planned["receipt"]) == (0, True, None)
+    assert SECRET.encode() in everything(kb)
+    code, out, _ = surefoot("kb", "forget", secret, "--kb", kb, "--json")
+    done = json.loads(out)
+    assert code == 0
+    assert done["documents"] == planned["documents"] == [str(secret)]
+    assert done["removed"] == planned["removed"]
+    assert done["removed"]["runs"] == 1
+    assert not run.exists()
+    assert SECRET.encode() not in everything(kb)
+    assert str(secret).encode() not in everything(kb)
+    code, out, _ = surefoot("kb", "receipt", done["receipt"], "--json")
+    assert (code, json.loads(out)["signed"]) == (0, True)
+    assert surefoot("kb", "verify", "--kb", kb)[:2] == (0, "All is well.\n")
+
+
+def test_what_people_read(surefoot: Any, kb: Path, docs: Path) -> None:
+    words = ("kb", "forget", "--where", f"path={docs}", "--where", "title=Secret", "--kb", kb)
+    code, out, _ = surefoot(*words, "--dry-run")
+    assert code == 0
+    assert out.startswith("Would forget: 1 documents")
+    assert str(docs / "kept.md") not in out
+    code, out, _ = surefoot(*words)
+    assert code == 0
+    assert "nothing to roll back to" in out
+    receipt = next((kb / "receipts").iterdir())
+    assert "The signature holds" in surefoot("kb", "receipt", receipt)[1]
+    receipt.write_text(receipt.read_text().replace('"chunks": 1', '"chunks": 2'))
+    code, out, _ = surefoot("kb", "receipt", receipt)
+    assert (code, "does not hold" in out) == (3, True)
+
+
+MISTAKES = [
+    (("forget", "nowhere.md", "--kb", "{kb}"), "holds no document 'nowhere.md'"),
+    (("forget", "--where", "author=Nobody", "--kb", "{kb}"), "holds no document with author"),
+    (("forget", "--kb", "{kb}"), "name a document"),
+    (("forget", "x", "--kb", "/nowhere/kb"), "not found"),
+    (("forget", "--where", "author", "--kb", "{kb}"), "KEY=VALUE"),
+    (("verify", "--kb", "/nowhere/kb"), "not found"),
+    (("verify", "--repair", "--kb", "/nowhere/kb"), "not found"),
+    (("rollback", "--kb", "{kb}"), "no earlier generation"),
+    (("receipt", "{kb}/manifest.json"), "is no receipt"),
+    (("receipt", "/nowhere/receipt.json"), "no such file"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), MISTAKES)
+def test_mistakes_are_told_in_a_line(surefoot: Any, kb: Path, words: Any, said: str) -> None:
+    code, out, err = surefoot("kb", *(word.format(kb=kb) for word in words))
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_verify_and_repair(surefoot: Any, kb: Path) -> None:
+    next(kb.glob("vectors-*")).unlink()
+    code, out, _ = surefoot("kb", "verify", "--kb", kb, "--json")
+    assert (code, json.loads(out)["ok"]) == (3, False)
+    code, out, _ = surefoot("kb", "verify", "--repair", "--kb", kb, "--json")
+    report = json.loads(out)
+    assert (code, report["ok"], report["lost"]) == (0, True, [])
+    assert "vector file" in report["done"][0]
+    assert "repaired" not in surefoot("kb", "verify", "--kb", kb)[1]
+
+
+def test_a_repair_that_loses_a_document_says_so(surefoot: Any, kb: Path, docs: Path) -> None:
+    rows = sqlite3.connect(kb / "surefoot.db")
+    rows.execute("UPDATE texts SET text = 'other' WHERE content = 1")
+    rows.commit()
+    rows.close()
+    code, out, _ = surefoot("kb", "verify", "--repair", "--kb", kb)
+    assert code == 3
+    assert f"taken out, ingest it again: {docs / 'kept.md'}" in out
+    assert surefoot("kb", "verify", "--kb", kb)[0] == 0
+
+
+def test_rollback(surefoot: Any, kb: Path, docs: Path) -> None:
+    (docs / "kept.md").write_text("# Kept\n\nSomething else.")
+    ingest([docs], kb, HashEmbedder())
+    code, out, _ = surefoot("kb", "rollback", "--kb", kb, "--json")
+    assert (code, json.loads(out)) == (0, {"generation": 1})
+    assert surefoot("kb", "show", docs / "kept.md", "--kb", kb)[1] == FILES["kept.md"]
+    assert surefoot("kb", "verify", "--kb", kb)[0] == 0
+    ingest([docs], kb, HashEmbedder())
+    assert "Something else" in surefoot("kb", "show", docs / "kept.md", "--kb", kb)[1]
