@@ -30,8 +30,9 @@ def info(kb: KbOption, json: JsonOption = False) -> None:
     if json:
         emit_json(facts)
         return
+    facts["groups"] = {row["group"] or "open to all": row["documents"] for row in facts["groups"]}
     for key, value in facts.items():
-        typer.echo(f"{key.replace('_', ' '):<14} {value}")
+        typer.echo(f"{key.replace('_', ' '):<16} {_line(value)}")
 
 
 @app.command("list")
@@ -128,3 +129,12 @@ def _jsonable(value: Any) -> Any:
     if isinstance(value, frozenset):
         return sorted(value)
     return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _line(value: Any) -> str:
+    """A fact for people: what is inside it, without brackets."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_line(item)}" for key, item in value.items() if item != {})
+    if isinstance(value, list):
+        return "; ".join(map(_line, value)) or "none"
+    return "none" if value in (None, "") else str(value)
