@@ -15,7 +15,7 @@ from typing import IO, cast
 from ingest.files import open_regular
 from ingest.groups import GroupsUnclear
 from ingest.groups import named as named_groups
-from ingest.readers.border import one_line, storable
+from ingest.readers.border import one_line, shown, storable
 from ingest.readers.text import clean, is_blank
 from ingest.types import Failure, ParsedDocument, Section, Withheld
 
@@ -47,7 +47,8 @@ class _BadLine(Exception):
 def is_corpus(path: Path) -> bool:
     """Whether a file is a corpus: by its suffix, and one of its first lines has id and text.
 
-    Looking at a few lines keeps a corpus with a damaged first line from being taken for a text.
+    Looking at a few lines keeps a corpus with a damaged first line from being taken for a text. A
+    packed file that cannot be unpacked counts as one.
     Raises OSError when the file cannot be opened.
     """
     if not path.name.lower().endswith(_SUFFIXES):
@@ -63,7 +64,8 @@ def is_corpus(path: Path) -> bool:
                 if _has_form(line) or (len(line) == _LOOK_BYTES and _opens_with_id(line)):
                     return True
         except _DAMAGED:
-            return False
+            # Its name says what it was: reading it says what is wrong with it.
+            return True
     return False
 
 
@@ -140,7 +142,7 @@ def _one(line: bytes | None, number: int, path: Path, ids: set[str]) -> CorpusDo
             raise _BadLine(f"duplicate id {identity!r}")
         parsed = _parsed(identity, fields)
     except _BadLine as error:
-        return Failure(f"{path}:{number}", str(error))
+        return Failure(f"{path}:{number}", shown(str(error)))
     except GroupsUnclear as error:
         return Withheld(f"{path}:{number}", f"groups: {error.reason}", identity)
     ids.add(identity)

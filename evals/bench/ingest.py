@@ -1,22 +1,27 @@
-"""`surefoot bench ingest`: files into a knowledge base, beside plain loops and txtai.
+"""`surefoot bench ingest`: files into a knowledge base, beside LangChain, plain loops and txtai.
 
-The others are given the chunks that Surefoot made, free of charge: they neither read files nor cut
-them. Surefoot's second ingest, of unchanged files, is a figure of its own: a loop does all again.
+The LangChain recipe does the same work: it reads, cuts, embeds and saves the same files, and how
+well both are searched afterwards, untimed, stands beside the times. The others are given the chunks
+that Surefoot made, free of charge: they neither read files nor cut them. Surefoot's second ingest,
+of unchanged files, is a figure of its own: a loop does all again.
 """
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from evals.bench.harness import Contest, Measure, Missing, Say, Side
 from evals.bench.machine import installed
 from evals.bench.peers import plainloop
+from evals.bench.sources import Asked, found, questions
 from evals.bench.texts import write_notes
 from ingest.build import ingest
 from ingest.embed import SentenceEmbedder
@@ -24,9 +29,28 @@ from ingest.errors import SurefootError
 from ingest.store import KnowledgeBase
 from ingest.types import Embedder
 from rag.assemble import EMBEDDER
+from rag.config import RetrieveConfig
 from rag.models import resolve, spec
+from rag.retrieve import Retriever
 
 SIZE = 40
+# What peers/langchain.py needs.
+LANGCHAIN = ("langchain-text-splitters", "langchain-huggingface", "langchain-community")
+
+# Chunk size and overlap in characters, as LangChain's own tutorials have them.
+TUTORIAL = (1000, 200)
+
+
+class Searchable(Protocol):
+    """What a peer makes of files: `search` gives the names of files, best first."""
+
+    @property
+    def chunks(self) -> int: ...
+
+    def search(self, question: str, top: int) -> Sequence[str]: ...
+
+
+Work = Callable[[Path, Path], Searchable]
 
 
 def plan(size: int, workspace: Path, say: Say) -> list[Contest]:
@@ -37,7 +61,8 @@ def plan(size: int, workspace: Path, say: Say) -> list[Contest]:
     model = resolve(EMBEDDER)
     # Not the shared one: it remembers texts, and the second round would cost nothing.
     embedder = SentenceEmbedder(model, EMBEDDER, spec(EMBEDDER).sha256)
-    ours = _Ours(files, workspace, embedder)
+    asked = questions(files)
+    ours = _Ours(files, workspace, embedder, asked)
     chunks = _chunks(ours, workspace / "first", say)
     plain = plainloop.float32_encoder(model)
     version = f"sentence-transformers {installed('sentence-transformers')}"
@@ -52,7 +77,8 @@ def plan(size: int, workspace: Path, say: Say) -> list[Contest]:
             lambda c, f: _loop(c, f, embedder.embed),
         ),
     ]
-    missing = _txtai(sides, workspace, chunks, model)
+    missing = _langchain(sides, workspace, files, model, asked)
+    missing += _txtai(sides, workspace, chunks, model)
     same = float(np.sum(plain(chunks[:32]) * embedder.embed(chunks[:32]), axis=1).min())
     what = (
         f"{size} Markdown files, {len(chunks)} chunks; our vectors and float32 ones have a cosine"
@@ -64,10 +90,14 @@ def plan(size: int, workspace: Path, say: Say) -> list[Contest]:
 class _Ours:
     """One ingest into a new knowledge base, and a second one that finds nothing to do."""
 
-    def __init__(self, files: Path, workspace: Path, embedder: Embedder) -> None:
+    def __init__(
+        self, files: Path, workspace: Path, embedder: Embedder, asked: Sequence[Asked]
+    ) -> None:
         self._files = files
         self._embedder = embedder
+        self._asked = asked
         self._folders = (workspace / f"kb-{number}" for number in count())
+        self._quality: Mapping[str, float] = {}
 
     def __call__(self) -> Measure:
         kb = next(self._folders)
@@ -76,8 +106,20 @@ class _Ours:
         seconds = time.perf_counter() - began
         self.into(kb)
         again = time.perf_counter() - began - seconds
+        # The same files give the same base: it is searched once, in the round that isn't counted.
+        self._quality = self._quality or self._searched(kb)
         shutil.rmtree(kb)
-        return Measure(seconds, {"chunks_per_s": chunks / seconds, "second_ingest_s": again})
+        figures = {**_rates(len(self._asked), chunks, seconds), "second_ingest_s": again}
+        return Measure(seconds, {**figures, **self._quality})
+
+    def _searched(self, kb: Path) -> dict[str, float]:
+        with closing(KnowledgeBase.open(kb, self._embedder)) as base:
+            retriever = Retriever(base, self._embedder, RetrieveConfig())
+
+            def search(question: str, top: int) -> list[str]:
+                return [Path(p.path).name for p in retriever.retrieve(question, top=top)]
+
+            return found(search, self._asked)
 
     def into(self, kb: Path) -> int:
         """Chunks in the knowledge base afterwards. Raises SurefootError if a file failed."""
@@ -100,6 +142,49 @@ def _chunks(ours: _Ours, kb: Path, say: Say) -> list[str]:
 
 def _loop(chunks: Sequence[str], folder: Path, encode: plainloop.Encode) -> None:
     plainloop.ingest(chunks, folder, encode)
+
+
+def _rates(files: int, chunks: int, seconds: float) -> dict[str, float]:
+    return {"files_per_s": files / seconds, "chunks_per_s": chunks / seconds}
+
+
+def _langchain(
+    sides: list[Side], workspace: Path, files: Path, model: Path, asked: Sequence[Asked]
+) -> tuple[Missing, ...]:
+    versions = {name: installed(name) for name in LANGCHAIN}
+    if None in versions.values():
+        # Not in the extra: its packages hold the hub's client at an older version.
+        return (Missing("LangChain recipe", f"pip install {' '.join(LANGCHAIN)}"),)
+    from evals.bench.peers.langchain import Recipe, embeddings
+
+    version = ", ".join(f"{name} {number}" for name, number in versions.items())
+    loaded, folder = embeddings(model), workspace / "langchain"
+    recipes = {
+        "LangChain recipe": Recipe(loaded),
+        "LangChain recipe, tutorial chunks": Recipe(loaded, *TUTORIAL),
+    }
+    for name, recipe in recipes.items():
+        sides.append(Side(name, version, _Searched(recipe.ingest, files, folder, asked)))
+    return ()
+
+
+class _Searched:
+    """A peer that does the whole work, and how well its result is searched."""
+
+    def __init__(self, work: Work, files: Path, folder: Path, asked: Sequence[Asked]) -> None:
+        self._work = work
+        self._files = files
+        self._folder = folder
+        self._asked = asked
+        self._quality: Mapping[str, float] = {}
+
+    def __call__(self) -> Measure:
+        began = time.perf_counter()
+        made = self._work(self._files, self._folder)
+        seconds = time.perf_counter() - began
+        self._quality = self._quality or found(made.search, self._asked)
+        shutil.rmtree(self._folder)
+        return Measure(seconds, {**_rates(len(self._asked), made.chunks, seconds), **self._quality})
 
 
 def _txtai(

@@ -37,7 +37,7 @@ def attempt(work: Callable[[], T], path: str) -> T | Failure:
         return work()
     except UnreadableFile as error:
         kind = Withheld if error.status == "withheld" else Failure
-        return kind(path, error.reason)
+        return kind(path, shown(error.reason))
     except MemoryError:
         return Failure(path, "too large: reading it needs more memory than allowed")
     except RecursionError:
@@ -48,8 +48,14 @@ def attempt(work: Callable[[], T], path: str) -> T | Failure:
 
 def one_line(error: BaseException) -> str:
     """An error as a short line."""
-    words = " ".join(str(error).split())
+    words = shown(str(error))
     return f"{type(error).__name__}: {words}"[:_MAX_REASON] if words else type(error).__name__
+
+
+def shown(text: str) -> str:
+    """A reason as a short line of printable characters: it may quote what a document holds."""
+    words = " ".join(text[: 2 * _MAX_REASON].split())[:_MAX_REASON]
+    return "".join(char if char.isprintable() else "\ufffd" for char in words)
 
 
 def storable(parsed: ParsedDocument) -> ParsedDocument:

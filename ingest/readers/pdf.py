@@ -16,6 +16,7 @@ from ingest.readers.text import clean, stem
 from ingest.types import ParsedDocument, Section
 
 _PASSWORD_ERROR = 4
+_NO_PDF = b"no PDF"
 _MIN_CHARACTERS_A_PAGE = 10
 # PDFium marks a hyphen that only exists because the line ended.
 _LINE_HYPHEN = re.compile("(.?)[\x02\ufffe](?:\r?\n)?(?=(.?))")
@@ -65,9 +66,24 @@ def _open(data: bytes, path: str) -> pdfium.PdfDocument:
     try:
         return pdfium.PdfDocument(data)
     except pdfium.PdfiumError as error:
-        if getattr(error, "err_code", None) == _PASSWORD_ERROR or "password" in str(error).lower():
+        if _wants_password(data):
             raise UnreadableFile(path, "encrypted", "encrypted: needs a password") from error
-        raise UnreadableFile(path, "corrupt", f"corrupt PDF: {error}") from error
+        raise UnreadableFile(path, "corrupt", "corrupt PDF: it cannot be opened") from error
+
+
+def _wants_password(data: bytes) -> bool:
+    """Whether it is a password that a file which cannot be opened lacks."""
+    # For some damage PDFium sets no error and tells that of a file before: it gets one to tell.
+    return _problem(_NO_PDF) != _PASSWORD_ERROR and _problem(data) == _PASSWORD_ERROR
+
+
+def _problem(data: bytes) -> int | None:
+    """PDFium's number for why it cannot open this; None where it can, or has no number."""
+    try:
+        pdfium.PdfDocument(data).close()
+    except pdfium.PdfiumError as error:
+        return getattr(error, "err_code", None)
+    return None
 
 
 def _pages(document: pdfium.PdfDocument) -> tuple[list[str], list[int]]:

@@ -58,7 +58,7 @@ def _decode(data: bytes, path: str) -> str:
 def _guess(data: bytes, path: str) -> str:
     encoding = chardet.detect(data[:_SAMPLE])["encoding"]
     if encoding is None:
-        raise UnreadableFile(path, "unsupported", "binary data, not text")
+        raise UnreadableFile(path, "unsupported", "unsupported format: binary data, not text")
     try:
         return data.decode(encoding, errors="replace")
     except LookupError as error:

@@ -44,7 +44,7 @@ def ingest(
     out: OutOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Files into a knowledge base, beside plain loops and txtai."""
+    """Files into a knowledge base, beside LangChain's recipe, plain loops and txtai."""
     _bench("ingest", size, repeats, out, json)
 
 
