@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DEPTH = 100
 _MOST_CHUNKS = 1600
+_REMEMBERED = 16
 
 
 class RetrievalSubject:
@@ -88,10 +89,13 @@ class RetrievalSuite:
         )
 
     def open(self, options: Options) -> RetrievalSubject:
+        from ingest.embed import CachedEmbedder
         from rag.assemble import open_plain_embedder, open_retriever
 
         kb = require_kb(options)
-        retriever = open_retriever(kb, options.config, open_plain_embedder())
+        # A query is embedded by itself, as in a search, and once however deep the search goes.
+        embedder = CachedEmbedder(open_plain_embedder(), _REMEMBERED)
+        retriever = open_retriever(kb, options.config, embedder)
         return RetrievalSubject(retriever, Names.of(kb), options.groups)
 
     def score(self, case: Case, outcome: Outcome) -> Score:
