@@ -16,7 +16,7 @@ from evals.gate import GATE, GateResult, gate_json, judge, read_limits, write_ga
 from evals.metrics import table
 from evals.run import Plan, Watch, evaluate
 from evals.rundir import Run
-from evals.seen import FIELD, SUITES
+from evals.seen import FIELD, TRAINED
 from evals.suites import get
 from evals.suites.base import Options, Suite
 from evals.types import Json
@@ -103,7 +103,7 @@ def run_folder(name: Path) -> Path:
 def _plan(request: Request, suite: Suite, config: Config) -> Plan:
     if request.model:
         config = replace(config, engine=replace(config.engine, model=request.model))
-    fields = {FIELD} if suite.name in SUITES else set[str]()
+    fields = {FIELD} if suite.name in TRAINED else set[str]()
 
     def check(row: Mapping[str, Any]) -> None:
         fields.update(row)

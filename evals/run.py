@@ -25,11 +25,10 @@ from evals.results import results_of
 from evals.rundir import INFO, JOURNAL, RESULTS, SCORES, Run, read_info, write_info, write_run
 from evals.seen import FIELD, was_seen
 from evals.suites.base import Options, Suite
-from evals.types import Case, Outcome, Pins, RunInfo, Score, ScoredCase
+from evals.types import Case, Pins, RunInfo, Score, ScoredCase
 from ingest.errors import KnowledgeBaseBusy, KnowledgeBaseError
 from ingest.lock import writer_lock
 
-Finished = list[tuple[Case, Outcome]]
 # Files that a run has only once it has a run.json.
 _LATER = (SCORES, RESULTS, HTML, MARKDOWN)
 _OURS = (INFO, JOURNAL, *_LATER)

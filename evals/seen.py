@@ -24,7 +24,7 @@ _TEXTS = {
     "grounding": ("source", "answer"),
     "qa": ("query",),
 }
-SUITES = tuple(_TEXTS)
+TRAINED = tuple(_TEXTS)
 
 
 def fingerprint(suite: str, row: Mapping[str, Any]) -> int:

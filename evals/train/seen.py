@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evals.seen import SEEN, SUITES, fingerprint
+from evals.seen import SEEN, TRAINED, fingerprint
 from evals.train.fit import read_cases
 from evals.train.grounding import TRAIN as GROUNDING
 from evals.train.injection import ALLOWED, ALLOWED_ATTACKS
@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     marks = collect(parser.parse_args().data / "cases")
-    arrays = {suite: np.array(sorted(marks[suite]), np.uint64) for suite in SUITES}
+    arrays = {suite: np.array(sorted(marks[suite]), np.uint64) for suite in TRAINED}
     with SEEN.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     print(f"wrote {SEEN}: " + ", ".join(f"{s} {len(a)}" for s, a in arrays.items()))
