@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from rag.errors import SurefootError
 from rag.models import resolve
@@ -57,5 +58,8 @@ def pytest_configure() -> None:
     # Started in the background by a shell, we ignore Ctrl-C, and so would what the tests start.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A busy machine makes any example slow once; how long a test may take, pytest-timeout says.
+    settings.register_profile("surefoot", deadline=None)
+    settings.load_profile("surefoot")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ["HF_HUB_OFFLINE"] = "1"

@@ -188,7 +188,7 @@ def test_stop_keeps_what_was_shown(visit: Visit) -> None:
     page.get_by_role("button", name="Stop").click()
     playwright.expect(page.locator(".sf-note")).to_have_text("You stopped the answer here.")
     assert "Sentence 2." in page.locator(".sf-answer").inner_text()
-    assert page.get_by_role("button", name="Stop").count() == 0
+    playwright.expect(page.get_by_role("button", name="Stop")).to_have_count(0)
     visit.check()
 
 
