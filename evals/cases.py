@@ -5,23 +5,22 @@ Leaving a broken case out would flatter the subject, so a file is checked whole 
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from evals.errors import CaseError
+from evals.lines import numbered
 from evals.types import Case
 from ingest.errors import SurefootError
+from rag.models import sha256_of
 
 Check = Callable[[Mapping[str, Any]], None]
-MAX_LINE = 64 << 20
 _LONGEST = 300
-_DAMAGED = (OSError, EOFError, UnicodeDecodeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def open_cases(
     chosen = None
     if sample is not None and sample < total:
         chosen = frozenset(random.Random(seed).sample(range(total), sample))  # noqa: S311
-    sources = tuple((path.name, _sha256(path)) for path in paths)
+    sources = tuple((path.name, sha256_of(path)) for path in paths)
     return CaseFiles(tuple(paths), sources, total, chosen, check)
 
 
@@ -70,8 +69,10 @@ def _read_all(paths: Sequence[Path], check: Check) -> Iterator[Case]:
     """Every case of every file. An id that was met before gets a number, so that ids are unique."""
     met: dict[str, int] = {}
     for path in paths:
-        for where, row in _rows(path):
-            case = _case(where, row, check)
+        if path.is_dir():
+            raise SurefootError(f"{path} is a folder; name its case files")
+        for number, line in numbered(path):
+            case = _case(f"{path}:{number}", line, check)
             yield replace(case, id=_unused(case.id, met))
 
 
@@ -82,30 +83,6 @@ def _unused(name: str, met: dict[str, int]) -> str:
         free = f"{name}#{met[name]}"
     met[free] = 1
     return free
-
-
-def _rows(path: Path) -> Iterator[tuple[str, bytes]]:
-    if path.is_dir():
-        raise SurefootError(f"{path} is a folder; name its case files")
-    try:
-        with _open(path) as stream:
-            number = 0
-            while line := stream.readline(MAX_LINE + 1):
-                number += 1
-                if len(line) > MAX_LINE:
-                    raise CaseError(f"{path}:{number}", f"is longer than {MAX_LINE >> 20} MiB")
-                if line.strip():
-                    yield f"{path}:{number}", line
-    except _DAMAGED as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SurefootError(f"cannot read {path}: {reason}") from error
-
-
-def _open(path: Path) -> BinaryIO:
-    """The unpacked bytes; whether they are packed is told by the content, not the name."""
-    with path.open("rb") as stream:
-        packed = stream.read(2) == b"\x1f\x8b"
-    return cast(BinaryIO, gzip.open(path, "rb")) if packed else path.open("rb")
 
 
 def _case(where: str, line: bytes, check: Check) -> Case:
@@ -135,8 +112,3 @@ def _id(where: str, value: Any) -> str:
 def _content_hash(row: Mapping[str, Any]) -> str:
     text = json.dumps(row, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -12,10 +12,10 @@ from typing import Any
 from evals.attempt import Limits
 from evals.cases import open_cases
 from evals.errors import RunError
-from evals.gate import GATE, GateResult, gate_json, judge, read_limits, write_gate
+from evals.gate import GateResult, gate_json, judge, read_limits, write_gate
 from evals.metrics import table
 from evals.run import Plan, Watch, evaluate
-from evals.rundir import Run
+from evals.rundir import GATE, Run
 from evals.seen import FIELD, TRAINED
 from evals.suites import get
 from evals.suites.base import Options, Suite

@@ -24,12 +24,11 @@ from typing import Any, Literal
 from evals.compare import Compared, Comparison, compare
 from evals.errors import RunError
 from evals.metrics import Metric
-from evals.rundir import Run, write_file
+from evals.rundir import GATE, Run, write_file
 from evals.suites import SUITES
 from evals.types import Json
 from rag.errors import ConfigError
 
-GATE = "gate.json"
 NAMED = 12
 Bound = Literal["value", "low", "high"]
 LimitVerdict = Literal["kept", "broken", "no evidence"]

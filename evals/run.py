@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -22,12 +21,20 @@ from evals.errors import RunError
 from evals.journal import Journal, case_key, read_journal
 from evals.report import HTML, MARKDOWN
 from evals.results import results_of
-from evals.rundir import INFO, JOURNAL, RESULTS, SCORES, Run, read_info, write_info, write_run
+from evals.rundir import (
+    INFO,
+    JOURNAL,
+    RESULTS,
+    SCORES,
+    Run,
+    read_info,
+    sole_writer,
+    write_info,
+    write_run,
+)
 from evals.seen import FIELD, was_seen
 from evals.suites.base import Options, Suite
 from evals.types import Case, Pins, RunInfo, Score, ScoredCase
-from ingest.errors import KnowledgeBaseBusy, KnowledgeBaseError
-from ingest.lock import writer_lock
 
 # Files that a run has only once it has a run.json.
 _LATER = (SCORES, RESULTS, HTML, MARKDOWN)
@@ -64,7 +71,7 @@ def evaluate(plan: Plan, folder: Path, watch: Watch) -> Run:
     """
     info = _info(plan)
     _require_ours(plan, folder)
-    with _sole_writer(folder):
+    with sole_writer(folder):
         journal = Journal(folder / JOURNAL)
         try:
             (folder / RESULTS).unlink(missing_ok=True)
@@ -204,21 +211,3 @@ def _suite_there(folder: Path) -> str | None:
         return read_info(folder).pins.suite
     except RunError:
         return None
-
-
-@contextmanager
-def _sole_writer(folder: Path) -> Iterator[None]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise RunError(folder, f"cannot be made: {error.strerror}") from error
-    with ExitStack() as held:
-        try:
-            held.enter_context(writer_lock(folder))
-        except KnowledgeBaseBusy as error:
-            raise RunError(folder, f"is being written by {error.holder}") from error
-        except KnowledgeBaseError as error:
-            raise RunError(folder, error.problem) from error
-        except OSError as error:
-            raise RunError(folder, f"cannot be written: {error.strerror}") from error
-        yield

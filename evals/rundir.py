@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,12 @@ from typing import Any
 from evals.errors import RunError
 from evals.journal import read_journal
 from evals.types import Case, Json, Outcome, Pins, RunInfo, Score, ScoredCase
+from ingest.errors import KnowledgeBaseBusy, KnowledgeBaseError
+from ingest.lock import writer_lock
 from rag.models import write_atomic
 
 INFO, JOURNAL, SCORES, RESULTS = "run.json", "rows.jsonl", "scores.jsonl", "results.json"
+GATE = "gate.json"
 _RESULTS_HOLD = {"suite", "n", "metrics"}
 
 
@@ -113,6 +117,25 @@ def read_scores(folder: Path) -> Iterator[ScoredCase]:
                 yield ScoredCase(Score(**row), sha256, slices)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(folder, f"{SCORES} cannot be read ({error})") from error
+
+
+@contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Hold a run's folder, made if it isn't there. Raises RunError, at once if another has it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise RunError(folder, f"cannot be made: {error.strerror}") from error
+    with ExitStack() as held:
+        try:
+            held.enter_context(writer_lock(folder))
+        except KnowledgeBaseBusy as error:
+            raise RunError(folder, f"is being written by {error.holder}") from error
+        except KnowledgeBaseError as error:
+            raise RunError(folder, error.problem) from error
+        except OSError as error:
+            raise RunError(folder, f"cannot be written: {error.strerror}") from error
+        yield
 
 
 def _flat(item: ScoredCase) -> dict[str, Any]:

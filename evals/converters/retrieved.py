@@ -14,11 +14,11 @@ from evals.converters.source import (
     Node,
     existing,
     node,
-    numbered,
     read_document,
     read_lines,
 )
 from evals.errors import CaseError
+from evals.lines import numbered
 
 Row = dict[str, Any]
 

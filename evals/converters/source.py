@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from evals.errors import CaseError
+from evals.lines import numbered, unpacked
 from ingest.errors import SurefootError
 
-MAX_LINE = 64 << 20
 MAX_DOCUMENT = 1 << 30
-_DAMAGED = (OSError, EOFError, UnicodeDecodeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,35 +65,17 @@ def node(value: Any, where: str) -> Node:
 
 def read_lines(path: Path) -> Iterator[Node]:
     """The objects of a JSON-lines file, one held at a time. Raises CaseError, SurefootError."""
-    for number, line in numbered(path):
+    for number, line in numbered(_one_file(path)):
         yield node(_parsed(line, f"{path}:{number}"), f"{path}:{number}")
 
 
 def read_document(path: Path) -> Any:
     """The whole of a JSON file. Raises CaseError, SurefootError."""
-    try:
-        with _open(path) as stream:
-            data = stream.read(MAX_DOCUMENT + 1)
-    except _DAMAGED as error:
-        raise SurefootError(f"cannot read {path}: {error}") from error
+    with unpacked(_one_file(path)) as stream:
+        data = stream.read(MAX_DOCUMENT + 1)
     if len(data) > MAX_DOCUMENT:
         raise CaseError(str(path), f"is larger than {MAX_DOCUMENT >> 20} MiB")
     return _parsed(data, str(path))
-
-
-def numbered(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file that aren't blank, with their numbers. Raises SurefootError."""
-    number = 0
-    try:
-        with _open(path) as stream:
-            while line := stream.readline(MAX_LINE + 1):
-                number += 1
-                if len(line) > MAX_LINE:
-                    raise CaseError(f"{path}:{number}", f"is longer than {MAX_LINE >> 20} MiB")
-                if line.strip():
-                    yield number, line
-    except _DAMAGED as error:
-        raise SurefootError(f"cannot read {path}: {error}") from error
 
 
 def existing(folder: Path, *names: str) -> Path:
@@ -109,13 +89,10 @@ def existing(folder: Path, *names: str) -> Path:
     raise SurefootError(f"{folder} has no {' or '.join(names)}")
 
 
-def _open(path: Path) -> BinaryIO:
-    """The unpacked bytes; whether they are packed is told by the content, not the name."""
+def _one_file(path: Path) -> Path:
     if path.is_dir():
         raise SurefootError(f"{path} is a folder; this format is one file")
-    with path.open("rb") as stream:
-        packed = stream.read(2) == b"\x1f\x8b"
-    return cast(BinaryIO, gzip.open(path, "rb")) if packed else path.open("rb")
+    return path
 
 
 def _parsed(data: bytes, where: str) -> Any:

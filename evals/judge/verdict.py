@@ -13,12 +13,10 @@ from pathlib import Path
 from threading import Event
 from typing import Literal
 
-from evals.errors import RunError
 from evals.journal import Journal, case_key, read_journal
 from evals.judge.rubric import Rubric
+from evals.rundir import sole_writer
 from evals.types import Case, Json, Outcome, Pins
-from ingest.errors import KnowledgeBaseBusy, KnowledgeBaseError
-from ingest.lock import writer_lock
 from rag.errors import EngineError
 from rag.prompt import beginning
 from rag.types import Decoding, Engine, Message, Rewinds
@@ -130,17 +128,12 @@ class Ledger:
 @contextmanager
 def open_ledger(folder: Path, judge: Judge) -> Iterator[Ledger]:
     """The ledger of a rubric in a run's folder, for one writer. Raises RunError."""
-    try:
-        with writer_lock(folder):
-            ledger = Ledger(folder / f"judge-{judge.rubric.name}.jsonl", judge.pins)
-            try:
-                yield ledger
-            finally:
-                ledger.close()
-    except KnowledgeBaseBusy as error:
-        raise RunError(folder, f"is being written by {error.holder}") from error
-    except KnowledgeBaseError as error:
-        raise RunError(folder, error.problem) from error
+    with sole_writer(folder):
+        ledger = Ledger(folder / f"judge-{judge.rubric.name}.jsonl", judge.pins)
+        try:
+            yield ledger
+        finally:
+            ledger.close()
 
 
 def judged_case(case: Case, *outcomes: Json) -> Case:

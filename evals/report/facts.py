@@ -23,11 +23,10 @@ from evals.report.words import (
     signed,
     suite_words,
 )
-from evals.rundir import Run
+from evals.rundir import GATE, Run
 from evals.stats.tables import UNIT
 from evals.types import Estimate, RunInfo
 
-GATE = "gate.json"
 _COMMAND = "command"
 _VERDICTS = {
     "pass": ("pass", "✓", "Gate passed: nothing is significantly worse, and no limit is broken."),
