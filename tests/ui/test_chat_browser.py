@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import ui
 from evals.sample import DEMO, DOCUMENTS
 
 playwright = pytest.importorskip("playwright.sync_api")
 
 pytestmark = pytest.mark.browser
-UI = Path(ui.__file__).parent
 BOX = "[data-testid=stChatInputTextArea]"
 SMALL_LM = "qwen2.5-coder-0.5b"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-FLAGS += ["--disable-background-networking", "--disable-component-update"]
 Page = Any
 
 
@@ -69,58 +60,11 @@ class Visit:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    binaries = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
-    binary = next(filter(None, binaries), None)
-    if binary is None:
-        pytest.skip("no Chromium is installed")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=binary, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-def serve(command: list[str], port: int, env: dict[str, str], log: Path) -> Iterator[str]:
-    """A page server until the test ends; its address once it answers."""
-    url = f"http://127.0.0.1:{port}"
-    with log.open("wb") as out:
-        server = subprocess.Popen(
-            command, cwd=UI, env={**os.environ, **env}, stdout=out, stderr=subprocess.STDOUT
-        )
-    try:
-        wait_for(f"{url}/_stcore/health", server, log)
-        yield url
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
-
-
-def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        assert server.poll() is None, log.read_text()
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError(f"no page within a minute: {log.read_text()}")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def fake_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def fake_url(tmp_path_factory: pytest.TempPathFactory, serve_script: Any) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("page")
-    port = free_port()
     script = Path(__file__).with_name("chat_fake_page.py")
-    command = [sys.executable, "-m", "streamlit", "run", str(script)]
-    command += ["--server.port", str(port), "--server.address", "127.0.0.1"]
-    command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
-    yield from serve(command, port, {"SUREFOOT_CHAT_KB": str(folder / "kb")}, folder / "log")
+    with serve_script(script, folder / "log", SUREFOOT_CHAT_KB=str(folder / "kb")) as url:
+        yield url
 
 
 @pytest.fixture
@@ -250,11 +194,9 @@ def real_base(
 
 
 @pytest.fixture(scope="module")
-def real_url(real_base: Path) -> Iterator[str]:
-    port = free_port()
-    command = [sys.executable, "-m", "ui.cli", "chat", "--kb", str(real_base)]
-    command += ["--model", SMALL_LM, "--port", str(port), "--no-browser"]
-    yield from serve(command, port, {}, real_base.parent / "log")
+def real_url(real_base: Path, serve_chat: Any) -> Iterator[str]:
+    with serve_chat(real_base, SMALL_LM, real_base.parent / "log") as url:
+        yield url
 
 
 @pytest.mark.e2e

@@ -20,15 +20,16 @@ from ingest.lock import writer_lock
 from ingest.store import KnowledgeBase
 from ingest.testing import HashEmbedder
 
+AT_ONCE = 4
 # The whole program with a fake embedder, which says how much it did.
-PROGRAM = """
+PROGRAM = f"""
 import sys, time
 import rag.assemble
 from ingest import sink
 from ingest.testing import HashEmbedder
 from ui.cli import main
 
-sink._BATCH_CHUNKS = sink._EMBED_AT_ONCE = 4
+sink._BATCH_CHUNKS = sink._EMBED_AT_ONCE = {AT_ONCE}
 PAUSE = float(sys.argv[1])
 
 class Slow(HashEmbedder):
@@ -104,7 +105,8 @@ def test_ctrl_c_in_the_middle(docs: Path, kb: Path) -> None:
     code, out, err = run("ingest", docs, "--kb", kb, "--json")
     assert code == 0, err
     assert json.loads(out)["added"] == 60
-    assert before + embedded(err) == 60
+    # Only the batch in hand may be done again: its vectors had no time to reach the disk.
+    assert 60 <= before + embedded(err) <= 60 + AT_ONCE
     assert len(texts(kb)) == 60
 
 

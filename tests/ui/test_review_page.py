@@ -3,13 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -21,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import ui
 from evals.review.queue import Audit, ReviewQueue
 from evals.review.types import STATES, Asked, Item, beside
 from evals.review.types import Event as Change
@@ -174,20 +166,6 @@ def test_sampling_comes_after_the_answer_and_never_costs_it(tmp_path: Path) -> N
 playwright = pytest.importorskip("playwright.sync_api")
 browser_test = pytest.mark.browser
 BOX = "[data-testid=stChatInputTextArea]"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-FLAGS += ["--disable-background-networking", "--disable-component-update"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    binaries = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
-    binary = next(filter(None, binaries), None)
-    if binary is None:
-        pytest.skip("no Chromium is installed")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=binary, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
@@ -196,37 +174,11 @@ def base(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def url(base: Path) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
+def url(base: Path, serve_script: Any) -> Iterator[str]:
     script = Path(__file__).with_name("review_fake_page.py")
-    command = [sys.executable, "-m", "streamlit", "run", str(script)]
-    command += ["--server.port", str(port), "--server.address", "127.0.0.1"]
-    command += ["--server.headless", "true", "--server.fileWatcherType", "none"]
-    environment = {**os.environ, "SUREFOOT_CHAT_KB": str(base), "SUREFOOT_REVIEW_AUDIT_EVERY": "3"}
-    log = base.with_name("log")
-    with log.open("wb") as out:
-        server = subprocess.Popen(
-            command, cwd=Path(ui.__file__).parent, env=environment, stdout=out, stderr=out
-        )
-    try:
-        wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
-
-
-def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        assert server.poll() is None, log.read_text()
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError(f"no page within a minute: {log.read_text()}")
+    env = {"SUREFOOT_CHAT_KB": str(base), "SUREFOOT_REVIEW_AUDIT_EVERY": "3"}
+    with serve_script(script, base.with_name("log"), **env) as url:
+        yield url
 
 
 @pytest.fixture
