@@ -1,39 +1,53 @@
 """Texts to unit vectors with a sentence-transformers model from a local folder.
 
-Loads torch when an embedder is first used, not before: counting tokens needs only the tokenizer.
+Loads what runs the model when an embedder is first used, not before: counting tokens needs only
+the tokenizer.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from ingest.encoders.arithmetic import Arithmetic
 from ingest.errors import SurefootError
 from ingest.types import Embedder, Vectors
 
-BATCH = 32
-BATCH_GPU = 256
+
+class Encoder(Protocol):
+    """A loaded model."""
+
+    def encode(self, texts: Sequence[str]) -> Vectors: ...
 
 
 class SentenceEmbedder:
     """A model folder as an `Embedder`. float32 unit vectors, whatever it computes in.
 
-    On a CPU with bfloat16 arithmetic that is used (2 to 3 times float32, cosine over 0.99 to it);
-    on a GPU float16. Raises SurefootError if the folder can't be loaded.
+    On a GPU float16 by torch. On a CPU the fastest arithmetic that it has, by OpenVINO where that
+    is installed and knows the model, else by torch: bfloat16 (cosine over 0.999 to float32), and
+    for `bulk` work int8 (over 0.99); see `evals.bench.embed`. Raises SurefootError if the folder
+    can't be loaded.
     """
 
-    def __init__(self, path: Path, name: str, sha256: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        sha256: str,
+        bulk: bool = False,
+        arithmetic: Arithmetic | None = None,
+    ) -> None:
         self.name = name
         self.sha256 = sha256
         self._path = path
+        self._bulk = bulk
+        self._arithmetic = arithmetic
         self._lock = threading.Lock()
         if not (path / "tokenizer.json").is_file():
             raise SurefootError(f"embedder {name}: no tokenizer.json in {path}")
@@ -51,13 +65,7 @@ class SentenceEmbedder:
         if not texts:
             return np.zeros((0, self.dimension), dtype=np.float32)
         with self._lock:
-            model, batch = self._model
-            found = model.encode(
-                list(texts), batch_size=batch, convert_to_numpy=True, show_progress_bar=False
-            )
-        vectors = np.asarray(found, dtype=np.float32)
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.asarray(vectors / np.maximum(norms, 1e-12), dtype=np.float32)
+            return self._encoder.encode(texts)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each whole text, without special tokens."""
@@ -66,34 +74,21 @@ class SentenceEmbedder:
 
     @cached_property
     def _tokenizer(self) -> Any:
-        from tokenizers import Tokenizer
-
-        tokenizer = Tokenizer.from_file(str(self._path / "tokenizer.json"))
-        # The file that ships cuts and pads at 128 tokens, which would make every count a lie.
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        return tokenizer
+        return open_tokenizer(self._path)
 
     @cached_property
-    def _model(self) -> tuple[Any, int]:
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        import torch
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging as transformers_logging
+    def _encoder(self) -> Encoder:
+        from ingest.encoders.choice import open_encoder
 
-        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
-            model = SentenceTransformer(str(self._path), device=device, local_files_only=True)
+            return open_encoder(
+                self._path, self.sha256, self._tokenizer, self._bulk, self._arithmetic
+            )
         except (OSError, ValueError, KeyError) as error:
             line = " ".join(str(error).split())[:200]
             raise SurefootError(
                 f"embedder {self.name}: cannot load {self._path}: {line}"
             ) from error
-        if device == "cuda":
-            return model.half(), BATCH_GPU
-        return (model.to(torch.bfloat16) if cpu_has_bfloat16() else model), BATCH
 
 
 class CachedEmbedder:
@@ -143,10 +138,12 @@ class CachedEmbedder:
             self._known.clear()
 
 
-def cpu_has_bfloat16() -> bool:
-    """True where the CPU multiplies bfloat16 in hardware; elsewhere torch emulates it slowly."""
-    try:
-        words = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
-    except OSError:
-        return False
-    return bool(words & {"avx512_bf16", "amx_bf16", "bf16"})
+def open_tokenizer(folder: Path) -> Any:
+    """The `tokenizers.Tokenizer` of a model folder, which neither cuts nor pads."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    # The file that ships cuts and pads at 128 tokens, which would make every count a lie.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer

@@ -39,6 +39,15 @@ def open_plain_embedder() -> Embedder:
 
 
 @cache
+def open_bulk_embedder() -> Embedder:
+    """The default embedder for documents: faster, less exact. Raises ModelUnavailable."""
+    path = resolve(EMBEDDER)
+    from ingest.embed import SentenceEmbedder
+
+    return SentenceEmbedder(path, EMBEDDER, spec(EMBEDDER).sha256, bulk=True)
+
+
+@cache
 def open_embedder() -> Embedder:
     """The default embedder with a cache, one a process. Raises ModelUnavailable."""
     from ingest.embed import CachedEmbedder

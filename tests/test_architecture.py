@@ -17,9 +17,10 @@ MAX_FILE, MAX_FUNCTION = 320, 60
 
 # Each heavy library and the files whose room it is (a trailing slash means the folder).
 ROOMS = {
-    "torch": ("ingest/embed.py", "rag/engines/hf.py", "evals/train/"),
-    "transformers": ("ingest/embed.py", "rag/engines/hf.py", "evals/train/"),
-    "sentence_transformers": ("ingest/embed.py", "evals/train/", "evals/bench/peers/"),
+    "torch": ("ingest/encoders/", "rag/engines/hf.py", "evals/train/"),
+    "transformers": ("ingest/encoders/sentence.py", "rag/engines/hf.py", "evals/train/"),
+    "openvino": ("ingest/encoders/",),
+    "sentence_transformers": ("ingest/encoders/sentence.py", "evals/train/", "evals/bench/peers/"),
     "faiss": ("ingest/", "evals/bench/peers/"),
     "langchain_core": ("ingest/langchain.py", "rag/interop.py"),
     "streamlit": ("ui/chat.py", "ui/page/"),

@@ -60,7 +60,7 @@ def plan(size: int, workspace: Path, say: Say) -> list[Contest]:
     write_notes(files, size)
     model = resolve(EMBEDDER)
     # Not the shared one: it remembers texts, and the second round would cost nothing.
-    embedder = SentenceEmbedder(model, EMBEDDER, spec(EMBEDDER).sha256)
+    embedder = SentenceEmbedder(model, EMBEDDER, spec(EMBEDDER).sha256, bulk=True)
     asked = questions(files)
     ours = _Ours(files, workspace, embedder, asked)
     chunks = _chunks(ours, workspace / "first", say)

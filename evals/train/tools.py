@@ -8,14 +8,15 @@ from hashlib import sha256
 from pathlib import Path
 
 from ingest.embed import SentenceEmbedder
+from ingest.encoders.arithmetic import Arithmetic
 from rag.safety.build import WEIGHTS
 from rag.safety.heads import Heads, save_heads
 
 
-def load_embedder(folder: Path) -> SentenceEmbedder:
+def load_embedder(folder: Path, arithmetic: Arithmetic | None = None) -> SentenceEmbedder:
     """The sentence embedder in `folder`, named by the hash of its weights."""
     digest = sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    return SentenceEmbedder(folder, "all-minilm-l6-v2", digest)
+    return SentenceEmbedder(folder, "all-minilm-l6-v2", digest, arithmetic=arithmetic)
 
 
 def write_weights(name: str, heads: Heads, figures: Sequence[str]) -> None:

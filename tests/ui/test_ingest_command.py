@@ -39,7 +39,7 @@ class Slow(HashEmbedder):
         return super().embed(texts)
 
 embedder = Slow()
-rag.assemble.open_embedder = lambda: embedder
+rag.assemble.open_bulk_embedder = lambda: embedder
 sys.argv[:2] = ["surefoot"]
 main()
 """

@@ -50,10 +50,10 @@ def demo(
 def _fill(kb: Path, documents: Path, quiet: bool) -> None:
     from ingest.build import ingest
     from ingest.errors import KnowledgeBaseError
-    from rag.assemble import open_embedder
+    from rag.assemble import open_bulk_embedder
     from ui.console import ERR, IngestProgress
 
-    embedder = open_embedder()
+    embedder = open_bulk_embedder()
     with IngestProgress() as progress:
         try:
             report = ingest([documents], kb, embedder, prune=True, progress=progress)
