@@ -14,9 +14,10 @@ from ingest.accounts import Accounts
 from ingest.chunk import ChunkSettings
 from ingest.commit import commit
 from ingest.errors import KnowledgeBaseError, KnowledgeBaseMissing
+from ingest.failures import KnownFailures
 from ingest.indexing import IndexSettings
 from ingest.intake import Intake
-from ingest.load import Limits, discover
+from ingest.load import Limits, Source, meet
 from ingest.lock import NAME as LOCK
 from ingest.lock import writer_lock
 from ingest.manifest import DATABASE, Manifest, check_embedder, read_manifest
@@ -24,6 +25,7 @@ from ingest.plan import Change, Plan
 from ingest.progress import SILENT, Progress
 from ingest.schema import connect_reader, connect_scratch, connect_writer
 from ingest.sink import Sink
+from ingest.spool import Spool
 from ingest.types import Embedder, Failure, IngestReport
 from ingest.writer import Writer
 
@@ -45,6 +47,7 @@ def ingest(
     waiting: Callable[[str], None] | None = None,
     changed: Callable[[Change], None] | None = None,
     index: IndexSettings | None = None,
+    retry_failed: bool = False,
 ) -> IngestReport:
     """Add, update and skip what is under `paths`; readers see all of it or nothing.
 
@@ -52,21 +55,23 @@ def ingest(
     documents under `paths` whose files are gone. A dry run writes nothing and embeds nothing.
     Another writer is waited for up to `wait` seconds; `waiting` is told who it is. `changed` is
     told of each document that changes, once that is committed. `index` says how to search.
+    Files that failed are read again when they, `limits` or the program change, or with
+    `retry_failed`; all are reported each time.
     Raises KnowledgeBaseBusy, IncompatibleKnowledgeBase, KnowledgeBaseError (disk full, damaged).
     """
     began = time.monotonic()
     directory, roots = Path(kb), [Path(path) for path in paths]
     limits, chunking = limits or Limits(), chunking or ChunkSettings()
     manifest = _existing(directory, embedder)
-    sources, failures = discover(roots, limits, skip=[directory])
-    if not dry_run and manifest is None and not sources:
-        # Nothing to ingest must not leave an empty base behind.
-        return _only_failures(failures, progress, time.monotonic() - began)
     with ExitStack() as stack, _plain_errors(directory):
+        spool, failures = _met(roots, limits, directory, stack)
+        if not dry_run and manifest is None and not len(spool):
+            # Nothing to ingest must not leave an empty base behind.
+            return _only_failures(failures, progress, time.monotonic() - began)
         if not dry_run:
             _prepare(directory)
             if stack.enter_context(writer_lock(directory, wait, waiting)):
-                sources, failures = discover(roots, limits, skip=[directory])
+                spool, failures = _met(roots, limits, directory, stack)
             # Another job may have committed between the first look and the lock.
             manifest = _existing(directory, embedder)
         connection = stack.enter_context(closing(_connection(directory, manifest, dry_run)))
@@ -75,19 +80,41 @@ def ingest(
             writer.begin(embedder)
         accounts = Accounts(Plan(connection, manifest.generation if manifest else 0), progress)
         sink = Sink(writer, embedder, chunking, groups, progress)
-        intake = Intake(accounts, sink, writer, limits, chunking, groups, progress)
+        known = KnownFailures(connection, limits, writes=not dry_run, retry=retry_failed)
+        intake = Intake(accounts, sink, writer, known, limits, chunking, groups, progress)
         for failure in failures:
             accounts.fail(failure)
-        intake.take(sources)
+        intake.take(spool)
         if prune:
             intake.prune(roots)
         if writer is not None:
             progress.start("index", None)
             commit(writer, directory, manifest, embedder, chunking, index)
-        if changed is not None:
-            for change in accounts.plan.changes():
-                changed(change)
+        _tell(accounts.plan, changed)
         return accounts.report(time.monotonic() - began)
+
+
+def _met(
+    roots: Sequence[Path], limits: Limits, directory: Path, stack: ExitStack
+) -> tuple[Spool, list[Failure]]:
+    """What lies under `roots`; on the disk, so that memory does not grow with it."""
+    failures: dict[str, Failure] = {}
+
+    def sources() -> Iterator[Source]:
+        for met in meet(roots, limits, skip=[directory]):
+            if isinstance(met, Source):
+                yield met
+            else:
+                failures.setdefault(met.path, met)
+
+    spool = stack.enter_context(closing(Spool(sources())))
+    return spool, list(failures.values())
+
+
+def _tell(plan: Plan, changed: Callable[[Change], None] | None) -> None:
+    if changed is not None:
+        for change in plan.changes():
+            changed(change)
 
 
 def _existing(directory: Path, embedder: Embedder) -> Manifest | None:

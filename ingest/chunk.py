@@ -17,7 +17,7 @@ from ingest.sentences import Span, split_sentences
 from ingest.types import Chunk, ParsedDocument, Section
 
 TokenCounter = Callable[[Sequence[str]], list[int]]
-VERSION = 1
+VERSION = 2
 """Raised when the same document would be cut differently, so that bases know to cut again."""
 
 _WORDS = re.compile(r"\S+")

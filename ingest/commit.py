@@ -200,7 +200,10 @@ def _purge(connection: sqlite3.Connection, directory: Path, manifest: Manifest |
             f"DELETE FROM paths WHERE gen_removed <= ? AND content NOT IN ({_HELD})", (oldest,)
         )
         connection.execute("DELETE FROM vectors WHERE id NOT IN (SELECT vector FROM chunks)")
-        connection.execute("DELETE FROM file_hashes WHERE path NOT IN (SELECT path FROM paths)")
+        connection.execute(
+            "DELETE FROM file_hashes WHERE path NOT IN (SELECT path FROM paths)"
+            " AND path NOT IN (SELECT path FROM failures)"
+        )
         notes.sweep(connection)
     kept = {name(number) for name in _FILES for number in (manifest.generation, oldest)}
     for file in directory.glob("*-*.faiss"):

@@ -31,7 +31,8 @@ class SentenceEmbedder:
 
     On a GPU float16 by torch. On a CPU the fastest arithmetic that it has, by OpenVINO where that
     is installed and knows the model, else by torch: bfloat16 (cosine over 0.999 to float32), and
-    for `bulk` work int8 (over 0.99); see `evals.bench.embed`. Raises SurefootError if the folder
+    for `bulk` work int8 (over 0.99); `surefoot bench ingest` measures
+    them. Raises SurefootError if the folder
     can't be loaded.
     """
 

@@ -185,7 +185,9 @@ def erase(connection: sqlite3.Connection) -> None:
         "sketches WHERE content NOT IN (SELECT row FROM contents)",
         "bands WHERE content NOT IN (SELECT content FROM sketches)",
         "vectors WHERE id NOT IN (SELECT vector FROM chunks)",
-        "file_hashes WHERE path NOT IN (SELECT path FROM paths)",
+        "failures WHERE path IN named",
+        "file_hashes WHERE path NOT IN (SELECT path FROM paths)"
+        " AND path NOT IN (SELECT path FROM failures)",
         "group_sets WHERE id NOT IN (SELECT group_set FROM contents)",
     ):
         connection.execute(f"DELETE FROM {orphans}")

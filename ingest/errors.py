@@ -56,3 +56,11 @@ class UnreadableFile(SurefootError):
         self.status = status
         self.reason = reason
         super().__init__(f"{path}: {reason}")
+
+
+class ExtraMissing(SurefootError):
+    """What was asked for needs an extra that is not installed."""
+
+    def __init__(self, extra: str, wanted_by: str) -> None:
+        self.extra = extra
+        super().__init__(f'{wanted_by} needs the extra "{extra}": pip install "surefoot[{extra}]"')

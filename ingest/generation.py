@@ -26,7 +26,8 @@ from ingest.types import IndexInfo, IndexKind, Vectors
 from ingest.vectors import GONE, Rows, load_index, matrix, rows_of, write_vectors
 
 _LOG = logging.getLogger(__name__)
-_BATCH = 4096
+# Of vectors that are copied at a time: 1.5 KB each, more than once in memory.
+_BATCH = 512
 _ALL = f"""
   SELECT chunks.row, vectors.vector FROM chunks JOIN vectors ON vectors.id = chunks.vector
   WHERE {live("chunks")} ORDER BY chunks.row

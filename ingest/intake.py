@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,19 +10,19 @@ from ingest.access import Access, Known
 from ingest.accounts import Accounts
 from ingest.chunk import VERSION, ChunkSettings
 from ingest.corpus import CorpusDocument, read_corpus
+from ingest.failures import KnownFailures
 from ingest.files import is_gone, reason_of
 from ingest.groups import GroupsUnclear, narrow
-from ingest.load import Limits, Loader, Source, content_hash
+from ingest.hashes import Hashes, is_same
+from ingest.load import Limits, Loader, Source
 from ingest.notes import Note
 from ingest.pages import SEPARATOR, Member, Page
 from ingest.plan import Decision, Found
 from ingest.progress import Progress
 from ingest.sink import Sink
+from ingest.spool import Spool
 from ingest.types import Failure, ParsedDocument, Withheld
-from ingest.writer import FileHash, Writer
-
-_SETTLED_SECONDS = 2
-_HASHES = 1000
+from ingest.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,7 @@ class Intake:
         accounts: Accounts,
         sink: Sink,
         writer: Writer | None,
+        failures: KnownFailures,
         limits: Limits,
         chunking: ChunkSettings,
         groups: frozenset[str],
@@ -54,29 +54,30 @@ class Intake:
         self._accounts = accounts
         self._sink = sink
         self._writer = writer
+        self._failures = failures
         self._limits = limits
         self._progress = progress
         self._access = Access(groups, VERSION, chunking)
-        self._hashes: list[FileHash] = []
+        self._hashes = Hashes(accounts.plan, writer)
         # Files of which every document was met in this job, and what of it failed.
         self._whole: set[str] = set()
         self._failed: set[str] = set()
         self._withheld: set[str] = set()
 
-    def take(self, sources: Sequence[Source]) -> None:
+    def take(self, sources: Spool) -> None:
         """Files first, then corpora; all is written when this returns."""
         self._progress.start("read", len(sources))
         self._progress.start("embed", None)
-        self._files([source for source in sources if not source.is_corpus])
-        for source in sources:
-            if source.is_corpus:
-                self._corpus(source)
-                self._progress.advance("read")
+        self._files(sources.files())
+        for source in sources.corpora():
+            self._corpus(source)
+            self._progress.advance("read")
         self._sink.flush()
         self._drop_withheld()
-        self._save_hashes()
+        self._hashes.save()
+        self._failures.sweep()
 
-    def _files(self, sources: Sequence[Source]) -> None:
+    def _files(self, sources: Iterator[Source]) -> None:
         waiting: dict[Path, Known] = {}
         with Loader(self._limits) as loader:
             for source, result in loader.load(self._unsettled(sources, waiting)):
@@ -87,22 +88,31 @@ class Intake:
                     self._file(source, result, known)
                 self._progress.advance("read")
 
-    def _unsettled(self, sources: Sequence[Source], waiting: dict[Path, Known]) -> Iterator[Source]:
+    def _unsettled(self, sources: Iterator[Source], waiting: dict[Path, Known]) -> Iterator[Source]:
         """The files that must be read; the others are settled by their hash alone."""
         for source in sources:
             path = str(source.path)
             try:
-                known = self._access.known(self._hash(source), source.path)
+                known = self._access.known(self._hashes.of(source), source.path)
             except OSError as error:
                 self._fail(Failure(path, reason_of(error)))
             except GroupsUnclear as error:
                 self._fail(Withheld(path, f"groups: {error.reason}"))
             else:
-                if not self._settled(path, path, known.key) and not self._noted(path, known.key):
+                if not self._is_known(path, known.key):
                     waiting[source.path] = known
                     yield source
                     continue
             self._progress.advance("read")
+
+    def _is_known(self, path: str, key: str) -> bool:
+        """Whether all of a file could be settled, or failed before and would again."""
+        if self._settled(path, path, key) or self._noted(path, key):
+            return True
+        failure = self._failures.find(path, key)
+        if failure is not None:
+            self._fail(failure)
+        return failure is not None
 
     def _settled(self, identity: str, path: str, key: str) -> bool:
         decision = self._accounts.plan.decide(identity, key)
@@ -113,25 +123,31 @@ class Intake:
 
     def _file(self, source: Source, result: ParsedDocument | Failure, known: Known) -> None:
         path = str(source.path)
+        same, failure = is_same(source), None
         if isinstance(result, Failure):
-            self._fail(result)
-        elif not _is_same(source):
+            failure = self._fail(result)
+        elif not same:
             self._fail(Failure(path, "changed while it was being read"))
         # A copy of it may have come first while this one was being read.
         elif not self._settled(path, path, known.key):
-            self._write(_Document(path, path, path, known, source.size, result))
+            failure = self._write(_Document(path, path, path, known, source.size, result))
+        if same and failure is not None:
+            self._failures.remember(known.key, failure)
 
     # Files of many documents
 
     def _container(self, source: Source, members: Iterator[Member], known: Known) -> None:
         path = str(source.path)
         notes = [self._member(path, member, known) for member in members]
-        if not _is_same(source):
+        if not is_same(source):
             self._fail(Failure(path, "changed while it was being read"))
             return
         self._whole.add(path)
-        if self._writer is not None and any(note.key is not None for note in notes):
-            self._writer.add_notes(known.key, notes)
+        failed = self._failures.inside(path, known.key, _reasons(notes))
+        # Notes that nothing leads to would never be swept.
+        kept = notes if failed is not None or any(note.key is not None for note in notes) else []
+        if self._writer is not None:
+            self._writer.add_notes(known.key, path, kept, failed)
 
     def _member(self, path: str, member: Member, around: Known) -> Note:
         name = member.identity[len(path) :]
@@ -175,7 +191,9 @@ class Intake:
         plan = self._accounts.plan
         notes = plan.notes(key)
         kept = [(path + note.name, note.key) for note in notes if note.key is not None]
-        if not kept or any(plan.decide(*pair).found is Found.NEW for pair in kept):
+        if not notes or any(plan.decide(*pair).found is Found.NEW for pair in kept):
+            return False
+        if _reasons(notes) and not self._failures.holds(path, key):
             return False
         for note in notes:
             identity = path + note.name
@@ -243,25 +261,6 @@ class Intake:
         self._accounts.fail(Failure(failure.path, failure.reason))
         return failure
 
-    def _hash(self, source: Source) -> str:
-        """The file's hash; from memory where size, time and inode are what they were."""
-        status = (str(source.path), source.size, source.mtime_ns, source.inode)
-        known = self._accounts.plan.known_hash(*status)
-        if known is not None:
-            return known
-        sha256 = content_hash(source.path)
-        # A file that changed just now may change again within the clock's resolution.
-        if time.time_ns() - source.mtime_ns > _SETTLED_SECONDS * 1_000_000_000:
-            self._hashes.append(FileHash(*status, sha256))
-            if len(self._hashes) >= _HASHES:
-                self._save_hashes()
-        return sha256
-
-    def _save_hashes(self) -> None:
-        if self._writer is not None and self._hashes:
-            self._writer.add_hashes(self._hashes)
-        self._hashes = []
-
     def _drop_withheld(self) -> None:
         """Documents that nobody may see any more leave the base with this job."""
         if not self._withheld:
@@ -290,17 +289,13 @@ class Intake:
         return was_inside and self._accounts.plan.decide(path, "").found is Found.MET
 
 
+def _reasons(notes: Sequence[Note]) -> list[str]:
+    return [note.reason for note in notes if note.key is None]
+
+
 def _around(identity: str) -> Iterator[str]:
     """An identity and all that it lies in: "a.zip!/b.eml!/c", "a.zip!/b.eml", "a.zip"."""
     yield identity
     while SEPARATOR in identity:
         identity = identity.rpartition(SEPARATOR)[0]
         yield identity
-
-
-def _is_same(source: Source) -> bool:
-    try:
-        status = source.path.stat()
-    except OSError:
-        return False
-    return (status.st_size, status.st_mtime_ns) == (source.size, source.mtime_ns)

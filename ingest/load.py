@@ -9,11 +9,13 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from ingest.corpus import is_corpus
+from ingest.errors import ExtraMissing
 from ingest.files import open_regular, reason_of
 from ingest.isolation import Pending, TaskFailed, Workers
 from ingest.kinds import sniff
@@ -33,13 +35,19 @@ _AHEAD_BYTES = 64 << 20
 class Limits:
     """What one file may cost: wall seconds, bytes on disk, bytes of memory; and reader processes.
 
-    `workers` processes of `memory_bytes` each run at most.
+    `workers` processes of `memory_bytes` each run at most. With `ocr` pictures of text are read,
+    which takes seconds a page. Raises ExtraMissing where that is not installed.
     """
 
     seconds: float = 60.0
     file_bytes: int = 256 << 20
     memory_bytes: int = 4 << 30
     workers: int = 2
+    ocr: bool = False
+
+    def __post_init__(self) -> None:
+        if self.ocr and find_spec("rapidocr") is None:
+            raise ExtraMissing("ocr", "--ocr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +76,23 @@ def discover(
     are not followed. Folders in `skip` are not entered (a knowledge base among its documents).
     Whatever is met and cannot be a document is a failure with its reason.
     """
-    walk = _Walk(limits, frozenset(folder.resolve() for folder in skip))
     found: dict[Path, Source] = {}
     failed: dict[str, Failure] = {}
-    for path in paths:
-        for met in walk.under(path):
-            if isinstance(met, Failure):
-                failed.setdefault(met.path, met)
-            else:
-                found.setdefault(met.path, met)
+    for met in meet(paths, limits, skip):
+        if isinstance(met, Failure):
+            failed.setdefault(met.path, met)
+        else:
+            found.setdefault(met.path, met)
     return list(found.values()), list(failed.values())
+
+
+def meet(
+    paths: Sequence[Path], limits: Limits, skip: Collection[Path] = ()
+) -> Iterator[Source | Failure]:
+    """What `discover` gives, as it is met; what lies under two of the paths comes twice."""
+    walk = _Walk(limits, frozenset(folder.resolve() for folder in skip))
+    for path in paths:
+        yield from walk.under(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +114,26 @@ class _Walk:
             yield self._look_at(root)
 
     def _tree(self, root: Path) -> Iterator[Source | Failure]:
-        # Depth first without recursion: trees may be deeper than Python's stack.
-        waiting = [root]
+        # Depth first without recursion: trees may be deeper than Python's stack. Names, not
+        # paths: a folder may hold very many.
+        waiting = [(root.parent, [root.name])]
         while waiting:
-            here = waiting.pop()
+            folder, names = waiting[-1]
+            if not names:
+                waiting.pop()
+                continue
+            here = folder / names.pop()
             if here.is_symlink():
                 yield from self._follow(here, root)
             elif not here.is_dir():
                 yield self._look_at(here)
             elif here not in self.skip:
                 try:
-                    inside = sorted(entry for entry in here.iterdir() if entry.name[0] != ".")
+                    inside = [entry.name for entry in here.iterdir() if entry.name[0] != "."]
                 except OSError as error:
                     yield _failure(here, reason_of(error))
                 else:
-                    waiting.extend(reversed(inside))
+                    waiting.append((here, sorted(inside, reverse=True)))
 
     def _follow(self, link: Path, root: Path) -> Iterator[Source | Failure]:
         try:
@@ -176,6 +196,7 @@ class Loader:
         self._workers = Workers(limits.workers, limits.seconds, limits.memory_bytes)
         self._ahead = _AHEAD * limits.workers
         self._most = limits.file_bytes
+        self._ocr = limits.ocr
 
     def __enter__(self) -> Self:
         return self
@@ -205,11 +226,11 @@ class Loader:
 
     def members(self, source: Source, first: Page) -> Iterator[Member]:
         """All that a file holds, in order, from the page that `load` gave for it."""
-        path, page = str(source.path), first
+        path, page, reach = str(source.path), first, Reach(ocr=self._ocr)
         while page.following is not None:
             # The next page is read while the caller is busy with this one.
             start = page.following
-            pending = None if page.reason else self._workers.submit(read_on, path, start, Reach())
+            pending = None if page.reason else self._workers.submit(read_on, path, start, reach)
             yield from page.members
             page = self._page(path, start, pending, page.reason)
         yield from page.members
@@ -218,11 +239,12 @@ class Loader:
         """A page that was begun; where its task does not survive, ever less of it."""
         if pending is not None:
             try:
-                return self._workers.collect(pending, read_on, path, start, Reach())
+                reach = Reach(ocr=self._ocr)
+                return self._workers.collect(pending, read_on, path, start, reach)
             except TaskFailed as error:
                 reason = error.reason
         for depth in (EVERYTHING, 0, -1):
-            arguments = (path, start, Reach(1, depth, reason))
+            arguments = (path, start, Reach(1, depth, reason, self._ocr))
             try:
                 begun = self._workers.submit(read_on, *arguments)
                 return self._workers.collect(begun, read_on, *arguments)
@@ -242,13 +264,13 @@ class Loader:
             kind = sniff(data, source.path.name)
             if kind is not None and kind in PLAIN_READERS and len(data) <= _SMALL:
                 return partial(guarded, PLAIN_READERS[kind], data, path)
-        pending = self._workers.submit(read_file, path, self._most)
+        pending = self._workers.submit(read_file, path, self._most, self._ocr)
         return partial(self._collect, pending, source)
 
     def _collect(self, pending: Pending[Result], source: Source) -> Result:
         path = str(source.path)
         try:
-            return self._workers.collect(pending, read_file, path, self._most)
+            return self._workers.collect(pending, read_file, path, self._most, self._ocr)
         except TaskFailed as error:
             return self._survivors(source, error.reason)
 

@@ -47,9 +47,11 @@ class Reach:
     """How much of a file is read: `parts` of it at most, `depth` levels below them.
 
     With depth 0 only the text of messages is read and archives are listed, with -1 parts are
-    only named; what is not read fails for `reason`.
+    only named; what is not read fails for `reason`. With `ocr`
+    pictures of text are read too.
     """
 
     parts: int = PAGE_MEMBERS
     depth: int = EVERYTHING
     reason: str = ""
+    ocr: bool = False

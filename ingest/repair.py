@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ingest import failures
 from ingest.commit import publish
 from ingest.erase import erase, hide, prepare, truncate_log
 from ingest.errors import KnowledgeBaseError
@@ -91,6 +92,16 @@ class _Mending:
             with transaction(self._connection):
                 self._connection.execute("INSERT INTO lexical (lexical) VALUES ('rebuild')")
             self.done.append("made the word index anew")
+        if "failures" in kinds:
+            self._failures()
+
+    def _failures(self) -> None:
+        """Records that are damaged only make files be read again."""
+        with transaction(self._connection):
+            paths = failures.damaged(self._connection)
+            for path in paths:
+                failures.drop(self._connection, path)
+        self.done.append(f"dropped {len(paths)} damaged records of files that failed")
 
     def _find(self) -> list[Problem]:
         return find_problems(self._connection, self._directory, self._manifest)

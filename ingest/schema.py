@@ -6,6 +6,10 @@ chunks; `paths` says which identity (a file's path, a corpus line's id) has whic
 files with the same bytes and groups are two paths to one content; its first live path speaks for
 it. Rows with `gen_added` above the manifest's generation are the journal of a running or killed
 job: complete contents that no reader sees yet.
+
+Hints belong to no generation: the hashes of files, what is in files of many documents (`notes`),
+and which files failed (`failures`). The last goes with the last document of its path, and takes
+along the notes that nothing else would.
 """
 
 from __future__ import annotations
@@ -39,6 +43,7 @@ CREATE TABLE IF NOT EXISTS paths (
   gen_added INTEGER NOT NULL, gen_removed INTEGER);
 CREATE INDEX IF NOT EXISTS paths_identity ON paths (identity);
 CREATE INDEX IF NOT EXISTS paths_content ON paths (content);
+CREATE INDEX IF NOT EXISTS paths_path ON paths (path);
 CREATE TABLE IF NOT EXISTS chunks (
   row INTEGER PRIMARY KEY AUTOINCREMENT,
   content INTEGER NOT NULL, position INTEGER NOT NULL, chunk_id TEXT NOT NULL,
@@ -61,6 +66,16 @@ CREATE TABLE IF NOT EXISTS file_hashes (
 CREATE TABLE IF NOT EXISTS notes (
   container TEXT NOT NULL, seq INTEGER NOT NULL, name TEXT NOT NULL, key TEXT,
   reason TEXT NOT NULL, withheld INTEGER NOT NULL, PRIMARY KEY (container, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS failures (
+  path TEXT PRIMARY KEY, key TEXT NOT NULL, version TEXT NOT NULL, limits TEXT NOT NULL,
+  reason TEXT NOT NULL, withheld INTEGER NOT NULL, heavy INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS failures_key ON failures (key);
+CREATE TRIGGER IF NOT EXISTS paths_gone AFTER DELETE ON paths
+  WHEN NOT EXISTS (SELECT 1 FROM paths WHERE path = old.path)
+  BEGIN DELETE FROM failures WHERE path = old.path; END;
+CREATE TRIGGER IF NOT EXISTS failures_gone AFTER DELETE ON failures
+  WHEN NOT EXISTS (SELECT 1 FROM failures WHERE key = old.key)
+  BEGIN DELETE FROM notes WHERE container = old.key; END;
 CREATE VIEW IF NOT EXISTS lexical_source AS
   SELECT chunks.row AS row, contents.title AS title, chunks.headings AS headings,
          chunks.text AS text

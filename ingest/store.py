@@ -1,12 +1,13 @@
 """The knowledge base as readers see it: search, chunks, documents. Thread-safe, never writes.
 
-Access groups are part of every search condition; nothing is filtered after ranking.
+Access groups and conditions are part of every search; nothing is filtered after ranking.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -21,6 +22,7 @@ from ingest import near
 from ingest.commit import rollback
 from ingest.errors import IncompatibleKnowledgeBase, KnowledgeBaseError
 from ingest.manifest import check_embedder
+from ingest.nearest import Scope
 from ingest.records import (
     CHUNKS,
     DOCUMENTS,
@@ -33,7 +35,8 @@ from ingest.records import (
     with_near,
 )
 from ingest.schema import ReaderConnection, connect_reader, database_errors, live
-from ingest.snapshot import MATCHES, Groups, Snapshot, Where
+from ingest.selection import KeyCount, Searched, Where, chosen, keys
+from ingest.snapshot import Groups
 from ingest.types import DocumentRecord, Embedder, Hit, StoredChunk, Vectors
 from ingest.verify import VerifyReport, verify
 
@@ -44,9 +47,10 @@ _LEXICAL = f"""
   SELECT chunks.row, bm25(lexical, {TITLE_WEIGHT}, {HEADINGS_WEIGHT}, {TEXT_WEIGHT}) AS score
   FROM lexical JOIN chunks ON chunks.row = lexical.rowid
   WHERE lexical MATCH :query AND {live("chunks")} {{among}}
-    AND chunks.group_set IN (SELECT value FROM json_each(:sets))
   ORDER BY score, chunks.row LIMIT :k
 """
+_SEEN = "AND chunks.group_set IN (SELECT value FROM json_each(:sets))"
+_MET = "AND substr(:mask, chunks.row, 1) = x'01'"
 _AMONG = "AND chunks.row IN (SELECT value FROM json_each(:rows))"
 
 
@@ -87,22 +91,21 @@ class KnowledgeBase:
         return self._current().manifest.generation
 
     def dense(
-        self,
-        vector: Vectors,
-        k: int,
-        groups: Groups = frozenset(),
-        where: Where | None = None,
+        self, vector: Vectors, k: int, groups: Groups = frozenset(), where: Where = ()
     ) -> list[Hit]:
         """The k nearest chunks to a unit vector of shape (dimension,), by cosine.
 
-        With `where`, only those of documents that have all this metadata.
+        With `where`, only those of which every condition holds. Raises UnknownKey for one on what
+        no document has that the asker may see.
         """
         snapshot = self._current()
         if vector.size != snapshot.manifest.dimension:
             found, needed = str(snapshot.manifest.dimension), str(vector.size)
             raise IncompatibleKnowledgeBase(self.path, "vector size", found, needed)
+        if where:
+            return snapshot.among(vector, k, self._scope(snapshot, groups, where))
         with database_errors(self.path):
-            return snapshot.search(vector, k, groups, self._connection(), where)
+            return snapshot.search(vector, k, groups, self._connection())
 
     def lexical(
         self,
@@ -110,7 +113,7 @@ class KnowledgeBase:
         k: int,
         groups: Groups = frozenset(),
         rows: Sequence[int] | None = None,
-        where: Where | None = None,
+        where: Where = (),
     ) -> list[Hit]:
         """BM25 over title, headings and text. Terms are alternatives; each is one phrase.
 
@@ -121,18 +124,19 @@ class KnowledgeBase:
         snapshot = self._current()
         if not query or k < 1:
             return []
-        values = {
-            "query": query,
-            "g": snapshot.manifest.generation,
-            "rows": _array(rows or ()),
-            "sets": _array(sorted(snapshot.visible(groups))),
-            "where": json.dumps(dict(where or {})),
-            "k": k,
-        }
-        among = [_AMONG] if rows is not None else []
-        among += [f"AND {MATCHES}"] if where else []
-        statement = _LEXICAL.format(among=" ".join(among))
-        return [Hit(row, -score) for row, score in self._rows(statement, values)]
+        values: dict[str, Any] = {"query": query, "g": snapshot.manifest.generation, "k": k}
+        if where:
+            among, values["mask"] = _MET, self._scope(snapshot, groups, where).mask
+        else:
+            among, values["sets"] = _SEEN, _array(sorted(snapshot.visible(groups)))
+        if rows is not None:
+            among, values["rows"] = f"{among} {_AMONG}", _array(rows)
+        found = self._rows(_LEXICAL.format(among=among), values)
+        return [Hit(row, -score) for row, score in found]
+
+    def among(self, where: Where) -> Among:
+        """Both searches, among the chunks of which every condition holds."""
+        return Among(self, where)
 
     def similarity(self, vector: Vectors, rows: Sequence[int]) -> list[float]:
         """Cosines of these chunks with a unit vector of shape (dimension,), in the given order."""
@@ -186,14 +190,27 @@ class KnowledgeBase:
             raise KnowledgeBaseError(self.path, f"holds no document {document!r}")
         return str(found[0][0])
 
-    def documents(self) -> list[DocumentRecord]:
-        """All documents, ordered by identity; each once, however many paths it has."""
+    def documents(self, where: Where = ()) -> list[DocumentRecord]:
+        """All documents, or those of which every condition holds, ordered by identity.
+
+        Each once, however many paths it has. Raises UnknownKey for what no document has.
+        """
         found = self._rows(DOCUMENTS, {"g": self.generation})
         runs = groupby(found, key=itemgetter(0))
         records = {row: document_record(list(run)) for row, run in runs}
         known = near.known(self._connection())
         families = self._rows(FAMILIES, {"g": self.generation}) if known else []
-        return with_near(records, dict(families))
+        every = with_near(records, dict(families))
+        if not where:
+            return every
+        with database_errors(self.path):
+            met = chosen(self._connection(), self.path, self.generation, where)
+        return [record for record in every if not met.isdisjoint(record.identities)]
+
+    def metadata_keys(self) -> tuple[KeyCount, ...]:
+        """The names of the documents' metadata, each with how many have it."""
+        with database_errors(self.path):
+            return keys(self._connection(), self.generation)
 
     def info(self) -> KnowledgeBaseInfo:
         """Counts, sizes and provenance of the current generation."""
@@ -224,7 +241,11 @@ class KnowledgeBase:
         """Return to the generation before. Raises KnowledgeBaseBusy, KnowledgeBaseError."""
         rollback(self.path)
 
-    def _current(self) -> Snapshot:
+    def _scope(self, snapshot: Searched, groups: Groups, where: Where) -> Scope:
+        with database_errors(self.path):
+            return snapshot.scope(groups, where, self._connection(), self.path)
+
+    def _current(self) -> Searched:
         """The snapshot of the newest committed generation; one stat when nothing changed."""
         if manifests.read_stamp(self.path) == self._snapshot.stamp:
             return self._snapshot
@@ -233,13 +254,13 @@ class KnowledgeBase:
                 self._snapshot = self._load()
             return self._snapshot
 
-    def _load(self) -> Snapshot:
+    def _load(self) -> Searched:
         for _ in range(_ATTEMPTS):
             stamp = manifests.read_stamp(self.path)
             manifest = manifests.read_manifest(self.path)
             try:
                 with database_errors(self.path):
-                    return Snapshot.load(self.path, manifest, stamp, self._connection())
+                    return Searched.load(self.path, manifest, stamp, self._connection())
             except KnowledgeBaseError:
                 # Two commits in a row may remove the file between reading its name and opening
                 # it; then there is a newer manifest to read.
@@ -266,6 +287,22 @@ class KnowledgeBase:
             raise KnowledgeBaseError(
                 self.path, f"holds no chunk {missing[0]} any more; search again"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """A base's searches, among the chunks of which every condition holds."""
+
+    base: KnowledgeBase
+    where: Where
+
+    def dense(self, vector: Vectors, k: int, groups: Groups) -> list[Hit]:
+        return self.base.dense(vector, k, groups, self.where)
+
+    def lexical(
+        self, terms: Sequence[str], k: int, groups: Groups, rows: Sequence[int] | None = None
+    ) -> list[Hit]:
+        return self.base.lexical(terms, k, groups, rows, self.where)
 
 
 def _array(values: Iterable[int]) -> str:

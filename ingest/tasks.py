@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from ingest.files import open_regular, reason_of
@@ -21,14 +22,14 @@ def holds_many(path: Path) -> bool:
         return may_be_container(file.read(HEAD), path.name)
 
 
-def read_file(path: str, most: int) -> Result:
+def read_file(path: str, most: int, ocr: bool = False) -> Result:
     """Read one file with the reader of its kind; runs in a worker process."""
     # Only workers load the parsers: they are heavy, and not trusted in this process.
     from ingest.readers.members import read_page
     from ingest.readers.registry import read
 
     try:
-        page = read_page(path, 0, Reach())
+        page = read_page(path, 0, Reach(ocr=ocr))
         if page is not None:
             return page
         with open_regular(Path(path)) as file:
@@ -37,7 +38,7 @@ def read_file(path: str, most: int) -> Result:
         return Failure(path, reason_of(error))
     if len(data) > most:
         return Failure(path, f"too large: over {most / _MIB:.1f} MiB")
-    return guarded(read, data, path)
+    return guarded(partial(read, ocr=ocr), data, path)
 
 
 def read_on(path: str, start: int, reach: Reach) -> Page:

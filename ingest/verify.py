@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from ingest import failures
 from ingest.erase import Unfinished
 from ingest.errors import KnowledgeBaseError
 from ingest.index import load_graph
@@ -24,7 +25,9 @@ _SHOWN = 5
 _TOLERANCE = 1e-6
 _UNIT = 1e-2
 
-Kind = Literal["database", "counts", "document", "orphan", "vectors", "words", "forgetting"]
+Kind = Literal[
+    "database", "counts", "document", "orphan", "vectors", "words", "forgetting", "failures"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,8 @@ def _problems(
     yield from _orphans(connection, values)
     yield from _vectors(connection, directory, manifest, values)
     yield from _words(directory)
+    for path in failures.damaged(connection):
+        yield Problem("failures", f"{path}: the record of its failure is damaged")
 
 
 def _counts(

@@ -15,14 +15,15 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from ingest import near, notes
+from ingest import failures, near, notes
 from ingest.manifest import Manifest
 from ingest.schema import transaction
 from ingest.types import Chunk, Embedder, ParsedDocument, Vectors
 
 _BOUND = 500
 _EMPTY_TABLES = (
-    "contents", "texts", "paths", "chunks", "vectors", "sketches", "bands", "file_hashes", "notes"
+    "contents", "texts", "paths", "chunks", "vectors", "sketches", "bands", "file_hashes", "notes",
+    "failures",
 )  # fmt: skip
 
 
@@ -112,9 +113,31 @@ class Writer:
             )
         )
 
-    def add_notes(self, container: str, found: Sequence[notes.Note]) -> None:
-        """Remember what a file of many documents holds; a hint that belongs to no generation."""
-        self._write(lambda: notes.save(self.connection, container, found))
+    def add_notes(
+        self,
+        container: str,
+        path: str,
+        found: Sequence[notes.Note],
+        failed: failures.FailedFile | None,
+    ) -> None:
+        """Remember what a file of many documents holds; a hint that belongs to no generation.
+
+        `failed` says under what limits documents in it failed; None where they may not again.
+        """
+        self._write(lambda: self._add_notes(container, path, found, failed))
+
+    def _add_notes(
+        self,
+        container: str,
+        path: str,
+        found: Sequence[notes.Note],
+        failed: failures.FailedFile | None,
+    ) -> None:
+        if failed is None:
+            failures.drop(self.connection, path)
+        else:
+            failures.save(self.connection, failed)
+        notes.save(self.connection, container, found)
 
     def _write(self, work: Callable[[], object]) -> None:
         try:

@@ -53,6 +53,7 @@ class Draft:
         grounder: Grounder,
         config: GroundingConfig,
         tracer: Tracer,
+        where: str = "",
     ) -> None:
         self._began = time.perf_counter()
         self._question = question
@@ -73,6 +74,7 @@ class Draft:
         self._refused = False
         self._signals: dict[str, float] = {}
         self._query = question
+        self._where = where
         self._blocked_by: Verdict | None = None
 
     @property
@@ -234,6 +236,7 @@ class Draft:
             cause=cause,
             withheld=self._withheld,
             signals={name: round(value, 4) for name, value in self._signals.items()},
+            where=self._where,
         )
         if trace is not None:
             self._tracer.write(

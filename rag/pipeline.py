@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 from ingest.types import Embedder
 from rag.config import Config
@@ -31,6 +32,9 @@ from rag.types import (
     Shown,
     Verdict,
 )
+
+if TYPE_CHECKING:
+    from ingest.selection import Where
 
 
 class Assistant:
@@ -72,9 +76,10 @@ class Assistant:
         history: Sequence[Message] = (),
         groups: frozenset[str] = frozenset(),
         cancel: Event | None = None,
+        where: Where = (),
     ) -> Answer:
         """The whole answer at once. See `stream`."""
-        for event in self.stream(question, history, groups, cancel):
+        for event in self.stream(question, history, groups, cancel, where):
             if isinstance(event, Answer):
                 return event
         raise AssertionError("a stream always ends with its answer")
@@ -96,15 +101,18 @@ class Assistant:
         history: Sequence[Message] = (),
         groups: frozenset[str] = frozenset(),
         cancel: Event | None = None,
+        where: Where = (),
     ) -> Iterator[AnswerEvent]:
         """Stages as they finish, sentences as they may be shown, and the Answer as the last event.
 
-        Only documents without groups, or with one of `groups`, are ever looked at. Setting
-        `cancel` stops the model within a token; nothing that was held back is shown.
+        Only documents without groups, or with one of `groups`, are ever looked at, and of those
+        only passages of which every condition of `where` holds. Setting `cancel` stops the model
+        within a token; nothing that was held back is shown.
         """
-        draft = Draft(question, self.engine, self._grounder, self.config.grounding, self._tracer)
+        named, grounding = " and ".join(map(str, where)), self.config.grounding
+        draft = Draft(question, self.engine, self._grounder, grounding, self._tracer, named)
         stop = cancel or Event()
-        for event in self._events(draft, question, history, groups, stop):
+        for event in self._events(draft, question, history, groups, where, stop):
             if isinstance(event, Shown):
                 draft.first_shown()
             yield event
@@ -115,6 +123,7 @@ class Assistant:
         question: str,
         history: Sequence[Message],
         groups: frozenset[str],
+        where: Where,
         stop: Event,
     ) -> Iterator[AnswerEvent]:
         verdict = self.guard.check(question, "question")
@@ -124,7 +133,7 @@ class Assistant:
             yield from draft.blocked(notice(verdict, "question"), verdict)
             return
         query = self_contained(question, history)
-        passages = self.retriever.retrieve(query, groups)
+        passages = self.retriever.retrieve(query, groups, where=where)
         draft.searched(query, passages)
         yield draft.stage("retrieve")
         reading = read(query, passages, self.guard, self._embedder)

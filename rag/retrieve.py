@@ -7,20 +7,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
+from ingest.sentences import split_sentences
 from ingest.types import Embedder, Hit, StoredChunk, Vectors
 from rag.collapse import Place, collapse, crowded
 from rag.config import RetrieveConfig
+from rag.errors import ConfigError
 from rag.types import Passage
 from rag.words import STOP_WORDS, WORD
 
+if TYPE_CHECKING:
+    from ingest.selection import Where
 
-class Index(Protocol):
-    """The part of a knowledge base that retrieval needs."""
+
+class Searches(Protocol):
+    """Both ways of searching."""
 
     def dense(self, vector: Vectors, k: int, groups: frozenset[str]) -> list[Hit]: ...
 
@@ -32,11 +37,31 @@ class Index(Protocol):
         rows: Sequence[int] | None = None,
     ) -> list[Hit]: ...
 
+
+class Index(Searches, Protocol):
+    """The part of a knowledge base that retrieval needs."""
+
     def similarity(self, vector: Vectors, rows: Sequence[int]) -> list[float]: ...
 
     def chunks(self, rows: Sequence[int]) -> list[StoredChunk]: ...
 
     def families(self, rows: Sequence[int]) -> Mapping[int, int]: ...
+
+
+@runtime_checkable
+class Filters(Protocol):
+    """An index that can be searched among the chunks of which every condition holds."""
+
+    def among(self, where: Where) -> Searches: ...
+
+
+@runtime_checkable
+class Beside(Protocol):
+    """An index that knows what stands before and after a chunk."""
+
+    def neighbours(self, row: int) -> tuple[int | None, int | None]: ...
+
+    def document_text(self, document: str) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,33 +133,78 @@ class Retriever:
         self._config = config
 
     def retrieve(
-        self, question: str, groups: frozenset[str] = frozenset(), top: int | None = None
+        self,
+        question: str,
+        groups: frozenset[str] = frozenset(),
+        top: int | None = None,
+        where: Where = (),
     ) -> list[Passage]:
         """At most `top` passages, best first. Documents outside `groups` are never candidates.
+
+        Neither is a chunk of which a condition of `where` does not hold. Raises ConfigError for
+        conditions on an index that takes none, UnknownKey for one on what no document has.
 
         Near-duplicates share one place: the newest is shown where the best is dated, else the
         best, and the others are named. Only candidates are named, so nobody's hidden twin is.
         """
         top = self._config.top if top is None else top
         wanted = max(top, self._config.candidates)
+        searches = self._among(where)
         vector = self._embedder.embed([question])[0]
-        near = {hit.row: hit.score for hit in self._index.dense(vector, wanted, groups)}
+        near = {hit.row: hit.score for hit in searches.dense(vector, wanted, groups)}
         terms = query_terms(question, self._config.max_terms)
-        words = {hit.row: hit.score for hit in self._index.lexical(terms, wanted, groups)}
+        words = {hit.row: hit.score for hit in searches.lexical(terms, wanted, groups)}
         self._complete(vector, terms, groups, near, words)
         scored = {item.row: item for item in fuse(near, words, self._config.dense_weight)}
         best = self._places(list(scored))[:top]
-        chunks = self._index.chunks([place.row for place in best])
+        chunks = self._widened(self._index.chunks([place.row for place in best]))
         return [
             _passage(rank, place, scored, chunk)
             for rank, (place, chunk) in enumerate(zip(best, chunks, strict=True), start=1)
         ]
+
+    def _among(self, where: Where) -> Searches:
+        if not where:
+            return self._index
+        if not isinstance(self._index, Filters):
+            raise ConfigError("where", "this index can't be searched by conditions")
+        return self._index.among(where)
 
     def _places(self, rows: list[int]) -> list[Place]:
         families = self._index.families(rows)
         twins = crowded(rows, families)
         chunks = dict(zip(twins, self._index.chunks(twins), strict=True)) if twins else {}
         return collapse(rows, families, chunks)
+
+    def _widened(self, chunks: list[StoredChunk]) -> list[StoredChunk]:
+        """The chunks with sentences beside them, the best first; nothing is shown twice."""
+        if not self._config.widen or not isinstance(self._index, Beside):
+            return chunks
+        wide = list(chunks)
+        for at, chunk in enumerate(chunks):
+            start, end = (self._edge(self._index, chunk, side, wide) for side in (0, 1))
+            if (start, end) != (chunk.start, chunk.end):
+                text = self._index.document_text(chunk.document)[start:end]
+                wide[at] = replace(chunk, start=start, end=end, text=text)
+        return wide
+
+    def _edge(self, beside: Beside, chunk: StoredChunk, side: int, shown: list[StoredChunk]) -> int:
+        """How far a chunk may be widened before (0) or after (1) it, under its heading and page."""
+        edge = origin = (chunk.start, chunk.end)[side]
+        row = beside.neighbours(chunk.row)[side]
+        while row is not None:
+            other = self._index.chunks([row])[0]
+            apart = (other.headings, other.page) != (chunk.headings, chunk.page)
+            if apart or any(_overlap(other, item) for item in shown):
+                break
+            spans = split_sentences(other.text)
+            for span in spans if side else reversed(spans):
+                reached = other.start + span[side]
+                if abs(reached - origin) > self._config.widen:
+                    return edge
+                edge = reached
+            row = beside.neighbours(row)[side]
+        return edge
 
     def _complete(
         self,
@@ -151,6 +221,10 @@ class Retriever:
         if terms and missing:
             found = self._index.lexical(terms, len(missing), groups, rows=missing)
             words.update({hit.row: hit.score for hit in found})
+
+
+def _overlap(one: StoredChunk, other: StoredChunk) -> bool:
+    return one.document == other.document and one.start < other.end and other.start < one.end
 
 
 def _passage(rank: int, place: Place, scored: Mapping[int, Scored], chunk: StoredChunk) -> Passage:

@@ -240,7 +240,8 @@ class ModelRef:
 class Answer:
     """The whole outcome of one question. `text` is exactly what was shown.
 
-    `signals` are what the decision to answer rested on (see `rag.abstain`).
+    `signals` are what the decision to answer rested on (see `rag.abstain`). `where` are the
+    conditions that passages had to meet, joined by " and "; "" for none.
     """
 
     status: AnswerStatus
@@ -255,6 +256,7 @@ class Answer:
     cause: str | None = None
     withheld: int = 0
     signals: Mapping[str, float] = field(default_factory=dict)
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,12 +52,15 @@ class _Rate(ProgressColumn):
 
 
 class IngestProgress:
-    """One live line a stage: read, chunk, embed, index. Failures as they happen.
+    """One live line a stage, in their order. Failures as they happen.
 
     How many chunks there will be is known only at the end; until then it is what the files so far
-    had, scaled to all of them. A stage that has an end shows how long it still takes. Without
-    `failures` those are left to whoever reads the report.
+    had, scaled to all of them. A stage that has an end shows how long it still takes; one that
+    begins again without one (the last of indexing) moves until all is done. Without `failures`
+    those are left to whoever reads the report.
     """
+
+    STAGES = ("read", "chunk", "embed", "index")
 
     def __init__(self, console: Console = ERR, failures: bool = True) -> None:
         self._failures = failures
@@ -70,9 +73,13 @@ class IngestProgress:
             console=console,
             transient=True,
         )
-        self._tasks: dict[str, TaskID] = {}
+        self._tasks: dict[str, TaskID] = {
+            stage: self._bars.add_task(stage, total=None, visible=False) for stage in self.STAGES
+        }
 
     def __enter__(self) -> IngestProgress:
+        # Looking for files may take long; a line that moves says that it goes on.
+        self._bars.update(self._tasks["read"], visible=True)
         self._bars.start()
         return self
 
@@ -80,15 +87,10 @@ class IngestProgress:
         self._bars.stop()
 
     def start(self, stage: str, total: int | None) -> None:
-        if stage in self._tasks:
-            self._bars.update(self._tasks[stage], total=total)
-        else:
-            self._tasks[stage] = self._bars.add_task(stage, total=total)
+        self._show(stage).total = total
 
     def advance(self, stage: str, n: int = 1) -> None:
-        if stage not in self._tasks:
-            self.start(stage, None)
-        self._bars.advance(self._tasks[stage], n)
+        self._bars.advance(self._show(stage).id, n)
         if stage in ("read", "chunk"):
             self._expect()
 
@@ -98,17 +100,20 @@ class IngestProgress:
 
     def _expect(self) -> None:
         """Chunks to come: as many for the files that are left as for those that were read."""
-        read, chunk = (self._task(stage) for stage in ("read", "chunk"))
-        if read is None or chunk is None or not read.total or not read.completed:
+        read, chunk = self._task("read"), self._task("chunk")
+        if not read.total or not read.completed or not chunk.visible:
             return
-        expected = round(chunk.completed * max(read.total / read.completed, 1.0))
+        # Set where it is: what changes a total by its method forgets how fast it went.
         for stage in ("chunk", "embed", "index"):
-            if stage in self._tasks:
-                self._bars.update(self._tasks[stage], total=expected)
+            self._task(stage).total = round(chunk.completed * max(read.total / read.completed, 1.0))
 
-    def _task(self, stage: str) -> Task | None:
-        number = self._tasks.get(stage)
-        return None if number is None else self._bars.tasks[self._bars.task_ids.index(number)]
+    def _show(self, stage: str) -> Task:
+        task = self._task(stage)
+        task.visible = True
+        return task
+
+    def _task(self, stage: str) -> Task:
+        return self._bars.tasks[self._bars.task_ids.index(self._tasks[stage])]
 
 
 class PullBars:

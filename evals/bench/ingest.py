@@ -25,6 +25,7 @@ from evals.bench.sources import Asked, found, questions
 from evals.bench.texts import write_notes
 from ingest.build import ingest
 from ingest.embed import SentenceEmbedder
+from ingest.encoders.arithmetic import Arithmetic
 from ingest.errors import SurefootError
 from ingest.store import KnowledgeBase
 from ingest.types import Embedder
@@ -69,14 +70,8 @@ def plan(size: int, workspace: Path, say: Say) -> list[Contest]:
     sides = [
         Side("surefoot", installed("surefoot") or "source", ours),
         _side("plain loop, float32", version, workspace, chunks, lambda c, f: _loop(c, f, plain)),
-        _side(
-            "plain loop, our embedder",
-            "built in",
-            workspace,
-            chunks,
-            lambda c, f: _loop(c, f, embedder.embed),
-        ),
     ]
+    sides += [_ours_in(arithmetic, workspace, chunks, model) for arithmetic in Arithmetic]
     missing = _langchain(sides, workspace, files, model, asked)
     missing += _txtai(sides, workspace, chunks, model)
     same = float(np.sum(plain(chunks[:32]) * embedder.embed(chunks[:32]), axis=1).min())
@@ -146,6 +141,13 @@ def _loop(chunks: Sequence[str], folder: Path, encode: plainloop.Encode) -> None
 
 def _rates(files: int, chunks: int, seconds: float) -> dict[str, float]:
     return {"files_per_s": files / seconds, "chunks_per_s": chunks / seconds}
+
+
+def _ours_in(arithmetic: Arithmetic, workspace: Path, chunks: Sequence[str], model: Path) -> Side:
+    """A plain loop with our embedder: what each arithmetic brings on this CPU."""
+    embedder = SentenceEmbedder(model, EMBEDDER, spec(EMBEDDER).sha256, arithmetic=arithmetic)
+    name = f"plain loop, our embedder, {arithmetic}"
+    return _side(name, "built in", workspace, chunks, lambda c, f: _loop(c, f, embedder.embed))
 
 
 def _langchain(

@@ -11,6 +11,7 @@ import io
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -129,7 +130,8 @@ def _members(part: Part, place: _Place, reach: Reach) -> Iterator[Member]:
     elif reach.depth == 0 and not part.own:
         yield Member(identity, Failure(identity, reach.reason))
     else:
-        result = guarded(read_mail if part.own else read, data, identity)
+        reader = read_mail if part.own else partial(read, ocr=reach.ocr)
+        result = guarded(reader, data, identity)
         sha256 = hashlib.sha256(data).hexdigest()
         yield Member(identity, result, sha256, len(data), part.own, groups)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import PurePath
 
 from ingest.errors import UnreadableFile
@@ -36,9 +37,13 @@ READERS: Mapping[str, Reader] = {
     "epub": read_epub,
 }
 
+_SEEN = frozenset({"pdf", "png", "jpeg", "tiff"})
 
-def reader_for(kind: str | None, path: str) -> Reader:
+
+def reader_for(kind: str | None, path: str, ocr: bool = False) -> Reader:
     """The reader of a kind. Raises UnreadableFile (encrypted, unsupported) where there is none."""
+    if ocr and kind in _SEEN:
+        return _seeing(kind)
     if kind is None:
         raise UnreadableFile(path, "unsupported", "unsupported format: binary data")
     if kind == "encrypted office":
@@ -49,13 +54,25 @@ def reader_for(kind: str | None, path: str) -> Reader:
     return reader
 
 
-def read(data: bytes, path: str) -> ParsedDocument:
-    """The whole of a file's bytes by the reader of their kind. Raises UnreadableFile."""
+def _seeing(kind: str) -> Reader:
+    """The reader of a kind that looks at pictures."""
+    # Only who asks for OCR needs what only its extra brings.
+    from ingest.readers.ocr import read_picture_text
+    from ingest.readers.picture import read_picture
+
+    return partial(read_pdf, look=read_picture_text) if kind == "pdf" else read_picture
+
+
+def read(data: bytes, path: str, ocr: bool = False) -> ParsedDocument:
+    """The whole of a file's bytes by the reader of their kind. Raises UnreadableFile.
+
+    With `ocr` pictures of text are read too, as files and as pages of a PDF.
+    """
     if not data:
         raise UnreadableFile(path, "empty", "empty")
     if data.startswith(b"PK"):
         _check_archive(data, path)
-    return reader_for(sniff(data, PurePath(path).name), path)(data, path)
+    return reader_for(sniff(data, PurePath(path).name), path, ocr)(data, path)
 
 
 def _check_archive(data: bytes, path: str) -> None:

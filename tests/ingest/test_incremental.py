@@ -68,11 +68,11 @@ def test_touched_files_cost_a_hash_and_no_more(tree: Any, kb: Path, monkeypatch:
         os.utime(path, (long_ago, long_ago))
     embedder = HashEmbedder()
     hashed: list[str] = []
-    from ingest import intake
+    from ingest import hashes
 
-    plain = intake.content_hash
+    plain = hashes.content_hash
     monkeypatch.setattr(
-        intake, "content_hash", lambda path: (hashed.append(path.name), plain(path))[1]
+        hashes, "content_hash", lambda path: (hashed.append(path.name), plain(path))[1]
     )
     ingest([root], kb, embedder)
     assert sorted(hashed) == ["0.txt", "1.txt", "2.txt", "3.txt"]

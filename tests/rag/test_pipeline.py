@@ -10,6 +10,7 @@ from threading import Event
 
 import pytest
 
+from ingest.selection import Condition
 from ingest.testing import HashEmbedder
 from ingest.types import Hit, StoredChunk, Vectors
 from rag.config import Config, EngineConfig, GroundingConfig, PromptConfig
@@ -279,6 +280,28 @@ def test_the_trace_tells_the_story_without_what_was_withheld(tmp_path: Path) -> 
     assert "Elephants" not in text
     assert "496 0131" not in text
     assert Path(answer.trace).stat().st_mode & 0o077 == 0
+
+
+def test_conditions_reach_the_search_the_answer_and_the_trace(tmp_path: Path) -> None:
+    asked: list[tuple[Condition, ...]] = []
+
+    class Narrow(ListIndex):
+        def among(self, where: tuple[Condition, ...]) -> ListIndex:
+            asked.append(where)
+            return ListIndex(embedder, TEXTS[:1])
+
+    embedder = HashEmbedder(dimension=256)
+    ours = assistant(SAID, folder=tmp_path)
+    ours.retriever = Retriever(Narrow(embedder), embedder, ours.config.retrieve)
+    where = (Condition("author", "Ng"), Condition("date", "2024", ">="))
+    answer = ours.answer(LEAVE, where=where)
+    assert asked == [where]
+    assert answer.status == "answered"
+    assert {passage.document for passage in answer.passages} == {"d0"}
+    trace = json.loads(Path(answer.trace).read_text(encoding="utf-8"))
+    assert trace["answer"]["where"] == answer.where == "author=Ng and date>=2024"
+    assert len(ours.answer(LEAVE).passages) == 3
+    assert asked == [where]
 
 
 def test_a_read_only_place_costs_the_trace_not_the_answer(tmp_path: Path) -> None:

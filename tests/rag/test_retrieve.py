@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest.build import ingest
+from ingest.chunk import ChunkSettings
+from ingest.selection import Condition, UnknownKey
+from ingest.store import KnowledgeBase
 from ingest.testing import HashEmbedder
 from ingest.types import Hit, StoredChunk, Vectors
 from rag.config import RetrieveConfig
+from rag.errors import ConfigError
 from rag.retrieve import Retriever, fuse, query_terms
 
 
@@ -128,3 +134,93 @@ def test_no_passage_outside_the_askers_groups(data: st.DataObject) -> None:
     index = ListIndex([f"word{i} ferry" for i in range(len(groups))], groups)
     for passage in Retriever(index, index.embedder, RetrieveConfig()).retrieve("ferry", asker):
         assert not passage.groups or passage.groups & asker
+
+
+def test_conditions_are_part_of_the_search(tmp_path: Path) -> None:
+    """One in forty meets them, and none of the others takes its place or lends it its score."""
+    root, kb = tmp_path / "docs", tmp_path / "kb"
+    root.mkdir()
+    for n in range(40):
+        author, body = ("Ng", "An apple.") if n == 7 else ("Li", f"The ferry of harbour {n}.")
+        front = f"---\nauthor: {author}\ndate: 2024-01-{n % 28 + 1:02}\n---\n"
+        (root / f"{n}.md").write_text(front + body)
+    ingest([root], kb, HashEmbedder())
+    config = RetrieveConfig(top=2, candidates=3)
+    retriever = Retriever(KnowledgeBase.open(kb), HashEmbedder(), config)
+    ng = Condition("author", "Ng")
+    assert [p.text for p in retriever.retrieve("ferry harbour", where=(ng,))] == ["An apple."]
+    assert retriever.retrieve("ferry", where=(ng, Condition("date", "2024-02", ">="))) == []
+    late = retriever.retrieve("ferry harbour", where=(Condition("date", "2024-01-20", ">="),))
+    assert len(late) == 2
+    assert all(int(Path(p.path).stem) % 28 >= 19 for p in late)
+    with pytest.raises(UnknownKey, match="knows no 'autor'"):
+        retriever.retrieve("ferry", where=(Condition("autor", "Ng"),))
+
+
+def test_an_index_without_conditions_refuses_them() -> None:
+    index = ListIndex(["ferry"], [frozenset()])
+    with pytest.raises(ConfigError, match="can't be searched by conditions"):
+        Retriever(index, index.embedder, RetrieveConfig()).retrieve(
+            "ferry", where=(Condition("author", "Ng"),)
+        )
+
+
+def handbook(sections: Sequence[int]) -> str:
+    """Sections of so many sentences; the number of each is a word of its own."""
+    parts = []
+    for at, count in enumerate(sections):
+        said = (f"Ferry rule {at}x{n} is kept by crew{at}x{n}." for n in range(count))
+        parts.append(f"# Part {at}\n\n{' '.join(said)}")
+    return "\n\n".join(parts)
+
+
+@pytest.fixture(scope="module")
+def long_base(tmp_path_factory: pytest.TempPathFactory) -> KnowledgeBase:
+    root, kb = tmp_path_factory.mktemp("docs"), tmp_path_factory.mktemp("kb")
+    (root / "a.md").write_text(handbook([12, 3, 30]))
+    (root / "b.md").write_text(handbook([25, 1, 8]))
+    ingest([root], kb, HashEmbedder(), chunking=ChunkSettings(max_tokens=24, small_tokens=6))
+    return KnowledgeBase.open(kb)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    widen=st.sampled_from([1, 60, 200, 700, 5000]),
+    top=st.integers(1, 9),
+    words=st.lists(st.sampled_from(["1x0", "0x7", "2x15", "crew0x3", "rule", "kept"]), min_size=1),
+)
+def test_wider_passages_are_exact_and_repeat_nothing(
+    long_base: KnowledgeBase, widen: int, top: int, words: list[str]
+) -> None:
+    question = " ".join(words)
+    narrow = Retriever(long_base, HashEmbedder(), RetrieveConfig()).retrieve(question, top=top)
+    wide = Retriever(long_base, HashEmbedder(), RetrieveConfig(widen=widen)).retrieve(
+        question, top=top
+    )
+    assert [(p.rank, p.document, p.score) for p in wide] == [
+        (p.rank, p.document, p.score) for p in narrow
+    ]
+    for found, passage in zip(narrow, wide, strict=True):
+        assert (
+            long_base.document_text(passage.document)[passage.start : passage.end] == passage.text
+        )
+        assert 0 <= found.start - passage.start <= widen
+        assert 0 <= passage.end - found.end <= widen
+        assert passage.text.endswith(".")
+        assert passage.text[0] in "F#"
+        assert passage.text.count("# Part") <= 1
+        assert "# Part" not in passage.text[1:]
+        beside = [p for p in wide if p.document == passage.document and p is not passage]
+        assert all(p.end <= passage.start or passage.end <= p.start for p in beside)
+
+
+def test_a_wide_passage_is_wider(long_base: KnowledgeBase) -> None:
+    config = RetrieveConfig(widen=5000)
+    passage = Retriever(long_base, HashEmbedder(), config).retrieve("crew2x15", top=1)[0]
+    assert passage.text.count("Ferry rule 2x") == 30
+
+
+def test_an_index_that_knows_no_neighbours_is_as_before() -> None:
+    index = ListIndex(["cats purr", "dogs bark"], [frozenset()] * 2)
+    found = Retriever(index, index.embedder, RetrieveConfig(widen=500)).retrieve("dogs")
+    assert [p.text for p in found] == ["dogs bark", "cats purr"]

@@ -57,3 +57,35 @@ def test_failures_can_be_left_to_the_report() -> None:
     with IngestProgress(console, failures=False) as progress:
         progress.failed("a.txt", "empty")
     assert "a.txt" not in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_one_line_a_stage_in_order_each_with_its_rate() -> None:
+    console = screen()
+    with IngestProgress(console) as progress:
+        clock = iter(range(10_000))
+        progress._bars.get_time = lambda: float(next(clock))
+        assert [task.description for task in progress._bars.tasks if task.visible] == ["read"]
+        progress.start("read", 100)
+        progress.start("embed", None)
+        for number in range(40):
+            # Files of different sizes: what is to come is another number after each.
+            progress.advance("chunk", 3 + number % 5)
+            progress.advance("embed", 3)
+            progress.advance("index", 2)
+            progress.advance("read")
+        lines = [task for task in progress._bars.tasks if task.visible]
+        assert [task.description for task in lines] == ["read", "chunk", "embed", "index"]
+        for task in lines:
+            assert task.speed
+            assert task.time_remaining
+
+
+def test_the_end_of_indexing_shows_that_it_goes_on() -> None:
+    with IngestProgress(screen()) as progress:
+        progress.start("read", 1)
+        progress.advance("chunk", 2)
+        progress.advance("index", 2)
+        progress.advance("read")
+        assert stage(progress, "index").total == 2
+        progress.start("index", None)
+        assert stage(progress, "index").total is None

@@ -102,6 +102,10 @@ MISTAKES = [
     (("forget", "--where", "author", "--kb", "{kb}"), "KEY=VALUE"),
     (("verify", "--kb", "/nowhere/kb"), "not found"),
     (("verify", "--repair", "--kb", "/nowhere/kb"), "not found"),
+    (("list", "--where", "nothing=x", "--kb", "{kb}"), "knows no 'nothing'; known are document,"),
+    (("list", "--where", "page=1", "--kb", "{kb}"), "knows no 'page'"),
+    (("list", "--where", "date>=soon", "--kb", "{kb}"), "with a date or number"),
+    (("list", "--where", "author", "--kb", "{kb}"), "'author' is neither KEY=VALUE nor"),
     (("rollback", "--kb", "{kb}"), "no earlier generation"),
     (("receipt", "{kb}/manifest.json"), "is no receipt"),
     (("receipt", "/nowhere/receipt.json"), "no such file"),
@@ -114,6 +118,69 @@ def test_mistakes_are_told_in_a_line(surefoot: Any, kb: Path, words: Any, said: 
     assert (code, out) == (2, "")
     assert said in err
     assert "Traceback" not in err
+
+
+@pytest.fixture
+def described(kb: Path, docs: Path) -> Path:
+    """With two documents more, which say by whom and when."""
+    for name, author, day in (("x.md", "Ng", "2024-03-01"), ("y.md", "Li, Ng", "2023-03-01")):
+        front = f"---\nauthor: {author}\ndate: {day}\n---\n"
+        (docs / name).write_text(f"{front}The harbour of {name}.")
+    ingest([docs], kb, HashEmbedder())
+    return kb
+
+
+LISTED = [
+    ((), {"kept.md", "secret.md", "x.md", "y.md"}),
+    (("author=Ng",), {"x.md", "y.md"}),
+    (("author=Ng", "date>=2024"), {"x.md"}),
+    (("date<=2023-12-31",), {"y.md"}),
+    (("author=Nobody",), set()),
+]
+
+
+@pytest.mark.parametrize(("where", "names"), LISTED)
+def test_list_and_search_by_condition(
+    surefoot: Any, described: Path, monkeypatch: Any, where: Any, names: set[str]
+) -> None:
+    monkeypatch.setattr("rag.assemble.open_embedder", HashEmbedder)
+    options = [word for item in where for word in ("--where", item)]
+    code, out, _ = surefoot("kb", "list", "--kb", described, "--json", *options)
+    assert code == 0
+    assert {Path(row["path"]).name for row in json.loads(out)["documents"]} == names
+    code, out, _ = surefoot("search", "the harbour", "--kb", described, "--json", *options)
+    assert code == 0
+    assert {Path(row["path"]).name for row in json.loads(out)["passages"]} == names
+
+
+@pytest.mark.parametrize("command", ["search", "ask"])
+@pytest.mark.parametrize(
+    ("where", "said"), [("date>=soon", "with a date or number"), ("x", "is neither KEY=VALUE")]
+)
+def test_conditions_are_read_before_models(
+    surefoot: Any, kb: Path, command: str, where: str, said: str
+) -> None:
+    code, out, err = surefoot(command, "the harbour?", "--kb", kb, "--where", where)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_an_unknown_key_in_a_search(surefoot: Any, described: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("rag.assemble.open_embedder", HashEmbedder)
+    code, out, err = surefoot("search", "harbour", "--kb", described, "--where", "autor=Ng")
+    assert (code, out) == (2, "")
+    assert "knows no 'autor'; known are document, path, title, group, page, heading, author" in err
+
+
+def test_info_names_what_can_be_asked_for(surefoot: Any, described: Path) -> None:
+    code, out, _ = surefoot("kb", "info", "--kb", described, "--json")
+    assert code == 0
+    assert json.loads(out)["metadata"] == [
+        {"key": "author", "documents": 2},
+        {"key": "date", "documents": 2},
+    ]
+    assert "metadata         author 2, date 2" in surefoot("kb", "info", "--kb", described)[1]
 
 
 def test_verify_and_repair(surefoot: Any, kb: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.options import GroupOption, JsonOption, KbOption, ModelOption
+from ui.options import GroupOption, JsonOption, KbOption, ModelOption, WhereOption, conditions
 
 if TYPE_CHECKING:
     from rag.types import Answer
@@ -19,6 +19,7 @@ def ask(
     question: QuestionArgument,
     kb: KbOption,
     group: GroupOption = None,
+    where: WhereOption = None,
     model: ModelOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -29,21 +30,24 @@ def ask(
       surefoot ask "How many days of leave do I have?" --kb ~/kb
 
       surefoot ask "Who approves travel?" --kb ~/kb --group hr --json
+
+      surefoot ask "What changed?" --kb ~/kb --where author=Ng --where "date>=2024-01-01"
     """
     from rag.pipeline import Assistant
     from ui.console import emit_json
     from ui.view import answer_json
 
     _not_empty(question)
+    chosen = conditions(where)
     assistant = Assistant.open(kb, model)
     groups = frozenset(group or ())
     if json:
-        answer = assistant.answer(question, groups=groups)
+        answer = assistant.answer(question, groups=groups, where=chosen)
         emit_json(answer_json(answer))
     else:
         from ui.printing import print_answer
 
-        answer = print_answer(assistant.stream(question, groups=groups))
+        answer = print_answer(assistant.stream(question, groups=groups, where=chosen))
     _audit(kb, assistant.config.review.audit_every, question, answer)
 
 
@@ -52,6 +56,7 @@ def search(
     kb: KbOption,
     top: Annotated[int, typer.Option(min=1, max=1000, help="How many passages.")] = 10,
     group: GroupOption = None,
+    where: WhereOption = None,
     explain: Annotated[bool, typer.Option(help="Show the scores by part.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -60,6 +65,8 @@ def search(
     Examples:
 
       surefoot search "error E-42" --kb ~/kb --top 5 --explain
+
+      surefoot search "safety" --kb ~/kb --where author=Ng --where "date>=2024-01-01"
     """
     from rag.assemble import open_embedder, open_retriever
     from rag.config import load
@@ -67,8 +74,9 @@ def search(
     from ui.view import passage_json
 
     _not_empty(question)
+    chosen = conditions(where)
     retriever = open_retriever(kb, load(), open_embedder())
-    passages = retriever.retrieve(question, frozenset(group or ()), top)
+    passages = retriever.retrieve(question, frozenset(group or ()), top, chosen)
     if json:
         emit_json({"passages": [passage_json(passage) for passage in passages]})
         return

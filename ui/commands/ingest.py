@@ -14,6 +14,7 @@ import typer
 from ui.options import GroupOption, JsonOption, KbOption, Stopped
 
 if TYPE_CHECKING:
+    from ingest.indexing import IndexSettings
     from ingest.plan import Change
     from ingest.types import IngestReport
 
@@ -32,7 +33,27 @@ class Index(StrEnum):
 IndexOption = Annotated[
     Index | None, typer.Option(help="How to search vectors from now on; auto is by number.")
 ]
+PruneOption = Annotated[
+    bool, typer.Option(help="Remove documents under PATHS whose files are gone.")
+]
+PollOption = Annotated[
+    bool, typer.Option(help="With --watch: look in turn, as network drives need.")
+]
+WaitOption = Annotated[
+    float, typer.Option(min=0, help="Seconds to wait for another writer to finish.")
+]
+TimeoutOption = Annotated[
+    float | None, typer.Option(help="Seconds that one file may take to read: 60, with --ocr 600.")
+]
+OcrOption = Annotated[
+    bool, typer.Option("--ocr", help="Read scanned pages and pictures too; seconds a page.")
+]
+RetryOption = Annotated[
+    bool, typer.Option("--retry-failed", help="Read files again that failed and are unchanged.")
+]
 PARTLY_FAILED = 3
+_SECONDS = 60.0
+_OCR_SECONDS = 600.0
 STOPPED = "stopped: finished files are kept; the same command goes on where this one stopped"
 
 
@@ -41,24 +62,24 @@ def ingest(
     kb: KbOption,
     group: GroupOption = None,
     dry_run: Annotated[bool, typer.Option(help="Say what would be done; change nothing.")] = False,
-    prune: Annotated[
-        bool, typer.Option(help="Remove documents under PATHS whose files are gone.")
-    ] = False,
+    prune: PruneOption = False,
     watch: Annotated[bool, typer.Option(help="Then follow PATHS until Ctrl-C.")] = False,
-    poll: Annotated[
-        bool, typer.Option(help="With --watch: look in turn, as network drives need.")
-    ] = False,
-    wait: Annotated[
-        float, typer.Option(min=0, help="Seconds to wait for another writer to finish.")
-    ] = 0.0,
-    timeout: Annotated[float, typer.Option(help="Seconds that one file may take to read.")] = 60.0,
+    poll: PollOption = False,
+    wait: WaitOption = 0.0,
+    timeout: TimeoutOption = None,
+    ocr: OcrOption = False,
+    retry_failed: RetryOption = False,
     index: IndexOption = None,
     json: JsonOption = False,
 ) -> None:
     """Add files to a knowledge base; unchanged ones are skipped, changed ones replaced.
 
-    Hidden files are passed over. Every file that can't be read is named with its reason (exit 3).
-    Stopped midway, the last complete knowledge base still answers; run it again to finish.
+    Hidden files are passed over. Every file that can't be read is named each time with its reason
+    (exit 3), and read again once it, a limit or the program changes. Stopped midway, the last
+    complete knowledge base still answers; run it again to finish.
+
+    All settings are these options, and a folder's .surefoot.toml, which says who may see what is
+    in it (groups = ["hr"]). surefoot.toml is about search and answers and changes nothing here.
 
     Examples:
 
@@ -69,9 +90,8 @@ def ingest(
       surefoot ingest ~/Documents --kb ~/kb --prune --watch
     """
     from ingest.build import ingest as build
-    from ingest.indexing import IndexSettings
     from ingest.load import Limits
-    from rag.assemble import open_embedder
+    from rag.assemble import open_bulk_embedder
 
     if watch and dry_run:
         raise typer.BadParameter("--watch and --dry-run exclude each other")
@@ -79,12 +99,13 @@ def ingest(
         build,
         paths,
         kb,
-        open_embedder(),
+        open_bulk_embedder(),
         groups=frozenset(group or ()),
         dry_run=dry_run,
         prune=prune,
-        limits=Limits(seconds=timeout),
-        index=IndexSettings(choice=index.value if index is not None else None),
+        retry_failed=retry_failed,
+        limits=Limits(seconds=timeout or (_OCR_SECONDS if ocr else _SECONDS), ocr=ocr),
+        index=_searched(index),
         wait=wait,
         waiting=_waiting,
     )
@@ -96,6 +117,12 @@ def ingest(
         _follow(job, paths, kb, poll, json, report)
     elif report.failed:
         raise typer.Exit(PARTLY_FAILED)
+
+
+def _searched(index: Index | None) -> IndexSettings:
+    from ingest.indexing import IndexSettings
+
+    return IndexSettings(choice=index.value if index is not None else None)
 
 
 def _once(job: Job, kb: Path, dry_run: bool, watch: bool, json: bool) -> IngestReport:
@@ -172,6 +199,8 @@ def _summary(report: IngestReport, kb: Path, dry_run: bool) -> str:
     )
     lines = [f"{'Would be: ' if dry_run else ''}{counts}"]
     lines += [f"  failed: {failure.path}: {failure.reason}" for failure in report.failed]
+    if report.failed and not dry_run:
+        lines.append("  Damaged files are read again when they change, or with --retry-failed.")
     lines.append(f"{report.chunks} chunks in {kb} ({report.seconds:.1f} s)")
     if report.added and not dry_run:
         lines.append(f'Next: surefoot ask "your question" --kb {kb}')

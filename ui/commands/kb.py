@@ -10,7 +10,7 @@ import typer
 
 from ui.commands import kb_forget
 from ui.commands.kb_forget import NOT_WELL
-from ui.options import JsonOption, KbOption
+from ui.options import JsonOption, KbOption, WhereOption, conditions
 
 if TYPE_CHECKING:
     from ingest.verify import VerifyReport
@@ -26,22 +26,27 @@ def info(kb: KbOption, json: JsonOption = False) -> None:
     from ingest.store import KnowledgeBase
     from ui.console import emit_json
 
-    facts = _jsonable(asdict(KnowledgeBase.open(kb).info()))
+    base = KnowledgeBase.open(kb)
+    facts = _jsonable(
+        {**asdict(base.info()), "metadata": [asdict(item) for item in base.metadata_keys()]}
+    )
     if json:
         emit_json(facts)
         return
     facts["groups"] = {row["group"] or "open to all": row["documents"] for row in facts["groups"]}
+    facts["metadata"] = {row["key"]: row["documents"] for row in facts["metadata"]}
     for key, value in facts.items():
         typer.echo(f"{key.replace('_', ' '):<16} {_line(value)}")
 
 
 @app.command("list")
-def list_documents(kb: KbOption, json: JsonOption = False) -> None:
-    """Every document with its chunks and groups."""
+def list_documents(kb: KbOption, where: WhereOption = None, json: JsonOption = False) -> None:
+    """Every document with its chunks and groups, or those that conditions hold of."""
     from ingest.store import KnowledgeBase
     from ui.console import emit_json
 
-    documents = [_jsonable(asdict(record)) for record in KnowledgeBase.open(kb).documents()]
+    records = KnowledgeBase.open(kb).documents(conditions(where))
+    documents = [_jsonable(asdict(record)) for record in records]
     if json:
         emit_json({"documents": documents})
         return

@@ -163,8 +163,8 @@ def test_the_shipped_ranges(embedder_path: Path) -> None:
         )
 
     # Of kinds that were not observed: code, another script, figures, one word.
-    texts = ["x1 = y + 2\nreturn x1", "日本語のテキスト", "12.4 0.7 -3.1 | 88 | 1,024", "winch", "a"]
-    texts.append("A sentence about mooring winches. " * 60)
+    texts = ["x1 = y + 2\nreturn x1", "日本語のテキスト", "12.4 0.7 -3.1 | 88 | 1,024", "winch"]
+    texts += ["a", "A sentence about mooring winches. " * 60]
     exact = embedder(Arithmetic.float32).embed(texts)
     for arithmetic, least in ((Arithmetic.bfloat16, 0.999), (Arithmetic.int8, 0.99)):
         assert np.sum(exact * embedder(arithmetic).embed(texts), axis=1).min() > least
