@@ -14,7 +14,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from ingest.commit import publish
@@ -46,7 +46,8 @@ class Forgotten:
     """What was forgotten, or, of a dry run, would be. `removed` counts by place.
 
     `documents` are the ids that no longer answer; `similar` are near-duplicates of them, which
-    stay. `receipt` is None for a dry run.
+    stay. `receipt` is None for a dry run, which alone says in `why` how each of `documents` was
+    met: by its name, by what it says under a condition's key, or as a copy of another's text.
     """
 
     documents: tuple[str, ...]
@@ -54,6 +55,7 @@ class Forgotten:
     removed: Mapping[str, int]
     generation: int
     receipt: Path | None
+    why: Mapping[str, str] = field(default_factory=dict)
 
 
 def forget(
@@ -81,8 +83,8 @@ def forget(
 def _preview(directory: Path, selection: Selection, places: Sequence[Place]) -> Forgotten:
     manifest = read_manifest(directory)
     with database_errors(directory), closing(connect_reader(directory)) as connection:
-        names = resolve(connection, directory, manifest.generation, selection)
-        picked = pick(connection, manifest.generation, names)
+        found = resolve(connection, directory, manifest.generation, selection)
+        picked = pick(connection, manifest.generation, list(found))
         trail = Trail(picked.names, texts(connection))
     removed = {place.name: place.clear(trail, dry_run=True) for place in places}
     return Forgotten(
@@ -91,6 +93,7 @@ def _preview(directory: Path, selection: Selection, places: Sequence[Place]) -> 
         {**picked.rows, **removed},
         manifest.generation,
         receipt=None,
+        why={name: found.get(name, "the same text") for name in picked.documents},
     )
 
 
@@ -140,7 +143,7 @@ class _Job:
         """Ids of what is to be forgotten, with those that a killed job had begun to forget."""
         generation = manifest.generation
         if left is None:
-            return resolve(self._connection, self._directory, generation, selection)
+            return list(resolve(self._connection, self._directory, generation, selection))
         found = list(left.names)
         named = _without(Selection(selection.documents), left.asked)
         if not named.empty:

@@ -47,14 +47,6 @@ class Allowed:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """What a search may find: for vectors, and for SQL as a byte, 1 or 0, for each chunk row."""
-
-    allowed: Allowed
-    mask: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Found:
     """Places and their exact scores, best first."""
 

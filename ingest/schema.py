@@ -14,9 +14,10 @@ along the notes that nothing else would.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -91,6 +92,11 @@ def live(table: str) -> str:
     return (
         f"({table}.gen_added <= :g AND ({table}.gen_removed IS NULL OR {table}.gen_removed > :g))"
     )
+
+
+def json_array(numbers: Iterable[int]) -> str:
+    """Numbers as one bound value: any count of them, and never part of a statement."""
+    return json.dumps([int(number) for number in numbers])
 
 
 def connect_writer(directory: Path) -> sqlite3.Connection:

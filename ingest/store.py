@@ -5,7 +5,6 @@ Access groups and conditions are part of every search; nothing is filtered after
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,12 +16,12 @@ from weakref import WeakSet
 
 import numpy as np
 
+from ingest import lexical, near
 from ingest import manifest as manifests
-from ingest import near
 from ingest.commit import rollback
+from ingest.conditions import Where
 from ingest.errors import IncompatibleKnowledgeBase, KnowledgeBaseError
 from ingest.manifest import check_embedder
-from ingest.nearest import Scope
 from ingest.records import (
     CHUNKS,
     DOCUMENTS,
@@ -34,24 +33,13 @@ from ingest.records import (
     stored_chunk,
     with_near,
 )
-from ingest.schema import ReaderConnection, connect_reader, database_errors, live
-from ingest.selection import KeyCount, Searched, Where, chosen, keys
-from ingest.snapshot import Groups
+from ingest.schema import ReaderConnection, connect_reader, database_errors, json_array, live
+from ingest.selection import KeyCount, chosen, keys
+from ingest.snapshot import Groups, Snapshot
 from ingest.types import DocumentRecord, Embedder, Hit, StoredChunk, Vectors
 from ingest.verify import VerifyReport, verify
 
-TITLE_WEIGHT, HEADINGS_WEIGHT, TEXT_WEIGHT = 2.0, 1.5, 1.0
 _ATTEMPTS = 3
-
-_LEXICAL = f"""
-  SELECT chunks.row, bm25(lexical, {TITLE_WEIGHT}, {HEADINGS_WEIGHT}, {TEXT_WEIGHT}) AS score
-  FROM lexical JOIN chunks ON chunks.row = lexical.rowid
-  WHERE lexical MATCH :query AND {live("chunks")} {{among}}
-  ORDER BY score, chunks.row LIMIT :k
-"""
-_SEEN = "AND chunks.group_set IN (SELECT value FROM json_each(:sets))"
-_MET = "AND substr(:mask, chunks.row, 1) = x'01'"
-_AMONG = "AND chunks.row IN (SELECT value FROM json_each(:rows))"
 
 
 class KnowledgeBase:
@@ -102,10 +90,9 @@ class KnowledgeBase:
         if vector.size != snapshot.manifest.dimension:
             found, needed = str(snapshot.manifest.dimension), str(vector.size)
             raise IncompatibleKnowledgeBase(self.path, "vector size", found, needed)
-        if where:
-            return snapshot.among(vector, k, self._scope(snapshot, groups, where))
         with database_errors(self.path):
-            return snapshot.search(vector, k, groups, self._connection())
+            scope = snapshot.scope(groups, where, self._connection())
+        return snapshot.search(vector, k, scope)
 
     def lexical(
         self,
@@ -120,19 +107,14 @@ class KnowledgeBase:
         With `rows`, only those chunks are scored; with `where`, as in `dense`. Scores are
         positive, larger is better.
         """
-        query = " OR ".join(_phrase(term) for term in terms if any(map(str.isalnum, term)))
-        snapshot = self._current()
+        query, snapshot = lexical.match(terms), self._current()
         if not query or k < 1:
             return []
-        values: dict[str, Any] = {"query": query, "g": snapshot.manifest.generation, "k": k}
-        if where:
-            among, values["mask"] = _MET, self._scope(snapshot, groups, where).mask
-        else:
-            among, values["sets"] = _SEEN, _array(sorted(snapshot.visible(groups)))
-        if rows is not None:
-            among, values["rows"] = f"{among} {_AMONG}", _array(rows)
-        found = self._rows(_LEXICAL.format(among=among), values)
-        return [Hit(row, -score) for row, score in found]
+        with database_errors(self.path):
+            connection = self._connection()
+            scope = snapshot.scope(groups, where, connection)
+            mask = None if scope is None else scope.mask
+            return lexical.best(connection, snapshot.manifest.generation, query, k, mask, rows)
 
     def among(self, where: Where) -> Among:
         """Both searches, among the chunks of which every condition holds."""
@@ -144,7 +126,7 @@ class KnowledgeBase:
             "SELECT chunks.row, vectors.vector FROM chunks JOIN vectors"
             " ON vectors.id = chunks.vector"
             " WHERE chunks.row IN (SELECT value FROM json_each(:rows))",
-            {"rows": _array(rows)},
+            {"rows": json_array(rows)},
         )
         known = {row: np.frombuffer(blob, dtype=np.float32) for row, blob in found}
         self._require(rows, known)
@@ -155,7 +137,7 @@ class KnowledgeBase:
         """These chunks in the given order. Raises KnowledgeBaseError for a row that is gone."""
         found = self._rows(
             CHUNKS + "WHERE chunks.row IN (SELECT value FROM json_each(:rows))",
-            {"rows": _array(rows), "g": self.generation},
+            {"rows": json_array(rows), "g": self.generation},
         )
         known = {chunk.row: chunk for chunk in map(stored_chunk, found)}
         self._require(rows, known)
@@ -241,11 +223,7 @@ class KnowledgeBase:
         """Return to the generation before. Raises KnowledgeBaseBusy, KnowledgeBaseError."""
         rollback(self.path)
 
-    def _scope(self, snapshot: Searched, groups: Groups, where: Where) -> Scope:
-        with database_errors(self.path):
-            return snapshot.scope(groups, where, self._connection(), self.path)
-
-    def _current(self) -> Searched:
+    def _current(self) -> Snapshot:
         """The snapshot of the newest committed generation; one stat when nothing changed."""
         if manifests.read_stamp(self.path) == self._snapshot.stamp:
             return self._snapshot
@@ -254,13 +232,13 @@ class KnowledgeBase:
                 self._snapshot = self._load()
             return self._snapshot
 
-    def _load(self) -> Searched:
+    def _load(self) -> Snapshot:
         for _ in range(_ATTEMPTS):
             stamp = manifests.read_stamp(self.path)
             manifest = manifests.read_manifest(self.path)
             try:
                 with database_errors(self.path):
-                    return Searched.load(self.path, manifest, stamp, self._connection())
+                    return Snapshot.load(self.path, manifest, stamp, self._connection())
             except KnowledgeBaseError:
                 # Two commits in a row may remove the file between reading its name and opening
                 # it; then there is a newer manifest to read.
@@ -303,13 +281,3 @@ class Among:
         self, terms: Sequence[str], k: int, groups: Groups, rows: Sequence[int] | None = None
     ) -> list[Hit]:
         return self.base.lexical(terms, k, groups, rows, self.where)
-
-
-def _array(values: Iterable[int]) -> str:
-    """Numbers as one bound JSON value: any count of them, and never part of the statement."""
-    return json.dumps([int(value) for value in values])
-
-
-def _phrase(term: str) -> str:
-    # Quoted, nothing in a term is an operator; "E-42" becomes the phrase of "e" and "42".
-    return '"' + term.replace("\x00", " ").replace('"', '""') + '"'

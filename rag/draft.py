@@ -180,6 +180,8 @@ class Draft:
     def _apology(self) -> str:
         """Says that the answer is not known, and what came nearest."""
         titles = list(dict.fromkeys(passage.title for passage in self._passages))[:3]
+        if not titles and self._where:
+            return "I don't know: no document that I may search for you meets your conditions."
         if not titles:
             return "I don't know: there are no documents here that I may search for you."
         nearest = "; ".join(titles)

@@ -24,6 +24,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableLambda
 from pydantic import ConfigDict, SkipValidation
 
+from ingest.conditions import Where
 from rag.pipeline import Assistant
 from rag.retrieve import Retriever
 from rag.types import Answer, Decoding, Engine, Message, Passage, Role
@@ -39,13 +40,17 @@ def as_runnable(
 
 
 class SurefootRetriever(BaseRetriever):
-    """Our search as a LangChain retriever; a passage's fields become metadata."""
+    """Our search as a LangChain retriever; a passage's fields become metadata.
+
+    With `where`, only passages of which every condition holds (see `rag.retrieve`).
+    """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     retriever: Retriever
     groups: frozenset[str] = frozenset()
     top: int | None = None
+    where: Where = ()
 
     def _get_relevant_documents(
         self,
@@ -53,7 +58,7 @@ class SurefootRetriever(BaseRetriever):
         *,
         run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002
     ) -> list[Document]:
-        passages = self.retriever.retrieve(query, self.groups, self.top)
+        passages = self.retriever.retrieve(query, self.groups, self.top, self.where)
         return [as_document(passage) for passage in passages]
 
 

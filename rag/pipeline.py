@@ -34,7 +34,7 @@ from rag.types import (
 )
 
 if TYPE_CHECKING:
-    from ingest.selection import Where
+    from ingest.conditions import Where
 
 
 class Assistant:

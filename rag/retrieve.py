@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -18,10 +19,10 @@ from rag.collapse import Place, collapse, crowded
 from rag.config import RetrieveConfig
 from rag.errors import ConfigError
 from rag.types import Passage
-from rag.words import STOP_WORDS, WORD
+from rag.words import PART, STOP_WORDS, WORD
 
 if TYPE_CHECKING:
-    from ingest.selection import Where
+    from ingest.conditions import Where
 
 
 class Searches(Protocol):
@@ -75,18 +76,27 @@ class Scored:
 
 
 def query_terms(question: str, limit: int) -> list[str]:
-    """Distinct words and codes of a question for the lexical index, at most `limit`.
+    """Words and codes of a question for the lexical index, of at most `limit` different ones.
 
-    Codes ("E-42", "v1.2") stay whole. Of a long question the rarest-looking terms are kept: those
-    with digits or capitals first, then the longer ones, in the order of the question.
+    A word that is said twice counts twice. Compounds are cut ("time-sharing", "Ada's"); those with
+    digits are codes ("E-42", "v1.2") and stand whole as well. Of a long question the rarest-looking
+    terms are kept: those with digits or capitals first, then the longer ones, in their order.
     """
-    words = list(dict.fromkeys(WORD.findall(question)))
-    terms = [word for word in words if word.lower() not in STOP_WORDS] or words
-    unique = list({term.lower(): term for term in reversed(terms)}.values())[::-1]
-    if len(unique) > limit:
-        keep = set(sorted(unique, key=_looks_rare, reverse=True)[:limit])
-        unique = [term for term in unique if term in keep]
-    return unique
+    terms = [term for word in WORD.findall(question) for term in _parts(word)]
+    topical = [term for term in terms if term.lower() not in STOP_WORDS]
+    terms = topical or list(dict.fromkeys(terms))
+    kept = dict.fromkeys(term.lower() for term in sorted(terms, key=_looks_rare, reverse=True))
+    chosen = set(islice(kept, limit))
+    return [term for term in terms if term.lower() in chosen]
+
+
+def _parts(word: str) -> list[str]:
+    parts = PART.findall(word)
+    if len(parts) == 1:
+        return parts
+    # A letter alone says nothing but within its code.
+    parts = [part for part in parts if len(part) > 1 or part.isdigit()]
+    return [word, *parts] if any(c.isdigit() for c in word) or not parts else parts
 
 
 def _looks_rare(term: str) -> tuple[bool, bool, int]:

@@ -15,3 +15,6 @@ STOP_WORDS = frozenset(_STOP.split())
 
 # A word or a code: "E-42", "v1.2" and "don't" are one.
 WORD = re.compile(r"[^\W_]+(?:[-./'’_:][^\W_]+)*")
+
+# What a word or a code is made of.
+PART = re.compile(r"[^\W_]+")

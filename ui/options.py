@@ -11,7 +11,7 @@ import typer
 from ingest.errors import SurefootError
 
 if TYPE_CHECKING:
-    from ingest.selection import Where
+    from ingest.conditions import Where
 
 STOPPED = 130
 
@@ -46,7 +46,7 @@ class Stopped(SurefootError):
 
 def conditions(texts: Sequence[str] | None) -> Where:
     """What `--where` says. Raises SurefootError for what says nothing."""
-    from ingest.selection import Condition
+    from ingest.conditions import Condition
 
     found = []
     for text in texts or ():

@@ -56,6 +56,8 @@ def _print_sources(answer: Answer, numbering: Numbering) -> None:
 def _print_facts(answer: Answer) -> None:
     masked = {label for label in _labels(answer) if f"<{label}>" in answer.text}
     facts: list[str] = [answer.status]
+    if answer.where:
+        facts.append(f"only {answer.where}")
     if answer.cause:
         facts.append(answer.cause)
     if answer.withheld:

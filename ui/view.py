@@ -43,7 +43,7 @@ def sentence_json(sentence: Sentence) -> Json:
 
 
 def answer_json(answer: Answer) -> Json:
-    """An answer as `ask --json` prints it."""
+    """An answer as `ask --json` prints it; `where` only where there were conditions."""
     return {
         "status": answer.status,
         "answer": answer.text,
@@ -57,6 +57,7 @@ def answer_json(answer: Answer) -> Json:
         "model": asdict(answer.model),
         "signals": dict(answer.signals),
         "trace": answer.trace,
+        **({"where": answer.where} if answer.where else {}),
     }
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from ingest import forget as room
 from ingest.build import ingest
+from ingest.conditions import Condition
 from ingest.errors import KnowledgeBaseBusy, KnowledgeBaseError, KnowledgeBaseMissing
 from ingest.forget import forget
 from ingest.indexing import IndexSettings
@@ -24,7 +25,7 @@ from ingest.lock import writer_lock
 from ingest.manifest import read_manifest
 from ingest.quotes import Traces, Trail
 from ingest.receipt import read_receipt
-from ingest.selection import Condition, Selection, UnknownDocument
+from ingest.selection import Selection, UnknownDocument
 from ingest.store import KnowledgeBase
 from ingest.testing import HashEmbedder
 

@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest import index, indexing, nearest
+from ingest.conditions import Condition
 from ingest.errors import KnowledgeBaseError
 from ingest.index import VectorIndex, load_graph
 from ingest.indexing import IndexSettings
 from ingest.manifest import read_manifest
-from ingest.selection import Condition
 from ingest.store import KnowledgeBase
 from ingest.testing import HashEmbedder
 from ingest.types import IndexInfo

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from ingest import index, nearest
 from ingest.build import ingest
+from ingest.conditions import Condition, Where
 from ingest.indexing import IndexSettings
-from ingest.selection import Condition, UnknownKey, Where
+from ingest.selection import UnknownKey
 from ingest.store import KnowledgeBase
 from ingest.testing import HashEmbedder
 

@@ -9,6 +9,7 @@ import pytest
 from langchain_core.messages import HumanMessage, SystemMessage, ToolMessage
 
 import rag.interop as interop
+from ingest.conditions import Condition
 from ingest.testing import HashEmbedder
 from rag.config import RetrieveConfig
 from rag.engines.scripted import ScriptedEngine
@@ -45,6 +46,20 @@ def test_retriever_gives_documents_with_their_place() -> None:
     assert found[0].page_content == "words"
     assert found[0].metadata["page"] == 2
     assert (found[0].metadata["start"], found[0].metadata["end"]) == (3, 8)
+
+
+def test_retriever_passes_conditions_on() -> None:
+    where = (Condition("author", "Ng"),)
+    asked: list[tuple[Condition, ...]] = []
+
+    class Narrow(OneChunk):
+        def among(self, where):  # type: ignore[no-untyped-def]
+            asked.append(where)
+            return self
+
+    inner = Retriever(Narrow(), HashEmbedder(), RetrieveConfig())
+    assert interop.SurefootRetriever(retriever=inner, where=where).invoke("words?")
+    assert asked == [where]
 
 
 def test_chat_model_invokes_and_streams() -> None:

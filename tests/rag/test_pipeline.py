@@ -10,7 +10,7 @@ from threading import Event
 
 import pytest
 
-from ingest.selection import Condition
+from ingest.conditions import Condition
 from ingest.testing import HashEmbedder
 from ingest.types import Hit, StoredChunk, Vectors
 from rag.config import Config, EngineConfig, GroundingConfig, PromptConfig
@@ -302,6 +302,19 @@ def test_conditions_reach_the_search_the_answer_and_the_trace(tmp_path: Path) ->
     assert trace["answer"]["where"] == answer.where == "author=Ng and date>=2024"
     assert len(ours.answer(LEAVE).passages) == 3
     assert asked == [where]
+
+
+def test_conditions_that_nothing_meets_are_why_there_is_no_answer(tmp_path: Path) -> None:
+    class Nothing(ListIndex):
+        def among(self, where: tuple[Condition, ...]) -> ListIndex:
+            return ListIndex(embedder, [])
+
+    embedder = HashEmbedder(dimension=256)
+    ours = assistant(SAID, folder=tmp_path)
+    ours.retriever = Retriever(Nothing(embedder), embedder, ours.config.retrieve)
+    answer = ours.answer(LEAVE, where=(Condition("author", "Nobody"),))
+    assert answer.status == "abstained"
+    assert answer.text.endswith("meets your conditions.")
 
 
 def test_a_read_only_place_costs_the_trace_not_the_answer(tmp_path: Path) -> None:

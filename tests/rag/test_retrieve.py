@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from ingest.build import ingest
 from ingest.chunk import ChunkSettings
-from ingest.selection import Condition, UnknownKey
+from ingest.conditions import Condition
+from ingest.selection import UnknownKey
 from ingest.store import KnowledgeBase
 from ingest.testing import HashEmbedder
 from ingest.types import Hit, StoredChunk, Vectors
@@ -24,10 +25,11 @@ from rag.retrieve import Retriever, fuse, query_terms
 @pytest.mark.parametrize(
     ("question", "terms"),
     [
-        ("What does error E-42 mean?", ["error", "E-42", "mean"]),
+        ("What does error E-42 mean?", ["error", "E-42", "42", "mean"]),
         ("Is it on?", ["Is", "it", "on"]),
-        ("leave Leave LEAVE", ["leave"]),
-        ("v1.2 of the TG-200/3", ["v1.2", "TG-200/3"]),
+        ("leave Leave LEAVE", ["leave", "Leave", "LEAVE"]),
+        ("v1.2 of the TG-200/3", ["v1.2", "v1", "2", "TG-200/3", "TG", "200", "3"]),
+        ("Ada's time-sharing, her A/B", ["Ada", "time", "sharing", "her", "A/B"]),
         ("naïve Straße 北京", ["naïve", "Straße", "北京"]),
         ("  ?!  ", []),
     ],
@@ -39,7 +41,7 @@ def test_query_terms(question: str, terms: list[str]) -> None:
 def test_a_long_question_keeps_its_codes() -> None:
     words = [f"word{chr(97 + i % 26)}{'x' * (i % 5)}" for i in range(300)]
     terms = query_terms(" ".join([*words, "BD-40", "Skarra"]), 16)
-    assert len(terms) == 16
+    assert len({term.lower() for term in terms}) == 16
     assert {"BD-40", "Skarra"} <= set(terms)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ui.options import JsonOption, KbOption
+from ui.options import JsonOption, KbOption, conditions
 
 if TYPE_CHECKING:
     from ingest.forget import Forgotten
@@ -24,10 +24,17 @@ def forget(
     where: Annotated[
         list[str] | None,
         typer.Option(
-            help="KEY=VALUE of the metadata, or document, path, title, group; repeat for 'and'."
+            "--where",
+            "-w",
+            help="Also what this holds of: KEY=VALUE (all of it, or one of several authors or"
+            " keywords), or 'KEY>=VALUE', 'KEY<=VALUE' with a date or number. The keys are"
+            " document, path (of a folder too), title, group and those in `kb info`."
+            " Repeat for 'and'.",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option(help="Say what would go; change nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option(help="Say what would go and why; change nothing.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Remove documents for good: from every table and file of the base, and from what quotes them.
@@ -49,21 +56,12 @@ def forget(
     from ingest.selection import Selection
     from ui.console import emit_json
 
-    selection = Selection(tuple(documents or ()), tuple(map(_condition, where or ())))
+    selection = Selection(tuple(documents or ()), conditions(where))
     done = run(kb, selection, _places(kb), dry_run)
     if json:
         emit_json(_row(done, dry_run))
     else:
         typer.echo(_words(done, dry_run))
-
-
-def _condition(text: str) -> Any:
-    from ingest.selection import Condition
-
-    condition = Condition.parse(text)
-    if condition is None:
-        raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--where")
-    return condition
 
 
 def _places(kb: Path) -> list[Place]:
@@ -86,13 +84,15 @@ def _row(done: Forgotten, dry_run: bool) -> dict[str, Any]:
         "removed": dict(done.removed),
         "generation": done.generation,
         "receipt": str(done.receipt) if done.receipt else None,
+        **({"why": dict(done.why)} if dry_run else {}),
     }
 
 
 def _words(done: Forgotten, dry_run: bool) -> str:
     counts = ", ".join(f"{count} {name}" for name, count in done.removed.items() if count)
     lines = [f"{'Would forget' if dry_run else 'Forgotten'}: {counts or 'nothing more'}"]
-    lines += [f"  {document}" for document in done.documents]
+    for document in done.documents:
+        lines.append(f"  {document}" + (f"  ({done.why[document]})" if dry_run else ""))
     lines += [f"  stays, though nearly the same: {document}" for document in done.similar]
     if done.receipt is not None:
         lines.append(f"Receipt: {done.receipt}")
