@@ -100,6 +100,9 @@ def open_assistant(
     if model:
         config = replace(config, engine=replace(config.engine, model=model))
     read_manifest(kb)  # a missing base is said before models are loaded
+    # Before any thread: while it is loaded, none may load torch.
+    import rag.safety.lean  # noqa: F401
+
     with ThreadPoolExecutor(2) as pool:
         engine_job = pool.submit(_warm_engine, config)
         embedder = open_embedder()

@@ -34,7 +34,7 @@ from ingest.chunk import ChunkSettings
 from ingest.errors import SurefootError
 from ingest.store import KnowledgeBase
 from ingest.types import Embedder, Hit, StoredChunk, Vectors
-from rag.assemble import open_plain_embedder
+from rag.assemble import open_bulk_embedder
 from rag.config import Config
 from rag.retrieve import Index, Retriever
 from rag.types import Passage
@@ -233,7 +233,7 @@ def run(
     files: Sequence[Path], cases: Path, answers: Path | None, sizes: Sequence[int], say: Say
 ) -> list[str]:
     """The table's lines, and what they hold for. Raises SurefootError."""
-    embedder = open_plain_embedder()
+    embedder = open_bulk_embedder()
     embedder.embed(["Loaded before the clock runs."])
     questions = read_questions(answers) if answers else []
     default, before = ChunkSettings(), load_average()

@@ -11,11 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from presidio_analyzer import PatternRecognizer
-from presidio_analyzer.predefined_recognizers import CryptoRecognizer, IbanRecognizer
-
 from rag.errors import FilterError
 from rag.safety.addresses import ADDRESSES
+from rag.safety.lean import CryptoRecognizer, IbanRecognizer, PatternRecognizer, spacy
 from rag.safety.phones import find_phones
 from rag.safety.policy import STAGES
 from rag.safety.recognizers import ROWS, Row
@@ -100,8 +98,6 @@ class PiiFilter:
 
 def load_ner(path: Path) -> Language:
     """The spaCy pipeline at `path`, tok2vec and ner only. Raises FilterError if it cannot load."""
-    import spacy
-
     if not path.is_dir():
         raise FilterError("pii", f"no spaCy model at {path}")
     try:

@@ -89,8 +89,8 @@ def test_no_more_is_shown_than_there_is_room_for(texts: list[str], tokens: int) 
 
 @pytest.fixture
 def fake_embedder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunks, "open_plain_embedder", lambda: EMBEDDER)
-    monkeypatch.setattr("rag.assemble.open_plain_embedder", lambda: EMBEDDER)
+    monkeypatch.setattr(chunks, "open_bulk_embedder", lambda: EMBEDDER)
+    monkeypatch.setattr("rag.assemble.open_bulk_embedder", lambda: EMBEDDER)
 
 
 @pytest.mark.usefixtures("fake_embedder")
