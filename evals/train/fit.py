@@ -54,7 +54,7 @@ class Fitted:
     out_of_fold: Floats
 
 
-def read_cases(path: Path) -> list[dict[str, object]]:
+def read_cases(path: Path) -> list[dict[str, Any]]:
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
