@@ -25,8 +25,9 @@ from ingest.errors import KnowledgeBaseError
 from ingest.manifest import DATABASE
 
 BUSY_SECONDS = 30.0
+TOKENIZER = "porter unicode61 remove_diacritics 2"
 
-TABLES = """
+TABLES = f"""
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS group_sets (
   id INTEGER PRIMARY KEY, names TEXT NOT NULL UNIQUE);
@@ -83,7 +84,7 @@ CREATE VIEW IF NOT EXISTS lexical_source AS
   FROM chunks JOIN contents ON contents.row = chunks.content;
 CREATE VIRTUAL TABLE IF NOT EXISTS lexical USING fts5 (
   title, headings, text, content='lexical_source', content_rowid='row',
-  tokenize='porter unicode61 remove_diacritics 2');
+  tokenize='{TOKENIZER}');
 """
 
 

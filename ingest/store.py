@@ -16,12 +16,14 @@ from weakref import WeakSet
 
 import numpy as np
 
-from ingest import lexical, near
 from ingest import manifest as manifests
+from ingest import near
 from ingest.commit import rollback
 from ingest.conditions import Where
 from ingest.errors import IncompatibleKnowledgeBase, KnowledgeBaseError
+from ingest.lexical import Words, phrases
 from ingest.manifest import check_embedder
+from ingest.pruning import Frequencies
 from ingest.records import (
     CHUNKS,
     DOCUMENTS,
@@ -52,6 +54,7 @@ class KnowledgeBase:
         self._connections: WeakSet[ReaderConnection] = WeakSet()
         self._lock = Lock()
         self._loading = Lock()
+        self._frequencies = Frequencies()
         self._snapshot = self._load()
 
     @classmethod
@@ -105,16 +108,18 @@ class KnowledgeBase:
         """BM25 over title, headings and text. Terms are alternatives; each is one phrase.
 
         With `rows`, only those chunks are scored; with `where`, as in `dense`. Scores are
-        positive, larger is better.
+        positive, larger is better. In a large base, chunks without a rare term may be missed.
         """
-        query, snapshot = lexical.match(terms), self._current()
-        if not query or k < 1:
+        wanted, snapshot = phrases(terms), self._current()
+        if not wanted or k < 1:
             return []
         with database_errors(self.path):
             connection = self._connection()
             scope = snapshot.scope(groups, where, connection)
             mask = None if scope is None else scope.mask
-            return lexical.best(connection, snapshot.manifest.generation, query, k, mask, rows)
+            manifest = snapshot.manifest
+            words = Words(connection, manifest.generation, manifest.chunks, self._frequencies)
+            return words.best(wanted, k, mask, rows)
 
     def among(self, where: Where) -> Among:
         """Both searches, among the chunks of which every condition holds."""

@@ -11,6 +11,13 @@ import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
 
+
+def unit(vectors: Vectors) -> Vectors:
+    """The vectors along the last axis, each of length one; of length zero where it was zero."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
+
+
 SectionKind = Literal["prose", "table", "code", "list"]
 IndexKind = Literal["flat", "hnsw", "ivf"]
 IndexChoice = Literal["auto", "flat", "hnsw", "ivf"]

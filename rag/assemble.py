@@ -18,6 +18,7 @@ from rag.grounding import Grounder
 from rag.models import catalogue, resolve, sha256_of, spec
 from rag.pipeline import Assistant
 from rag.prompt import SYSTEM, beginning
+from rag.rerank import LATE, LateInteraction, Reranker, open_cross_encoder
 from rag.retrieve import Retriever
 from rag.safety.guard import Guard
 from rag.safety.policy import DEFAULT, Policy, Rule
@@ -83,7 +84,22 @@ def open_engine(config: Config) -> Engine:
 
 
 def open_retriever(kb: Path, config: Config, embedder: Embedder) -> Retriever:
-    return Retriever(KnowledgeBase.open(kb, embedder), embedder, config.retrieve)
+    base = KnowledgeBase.open(kb, embedder)
+    return Retriever(base, embedder, config.retrieve, open_reranker(config))
+
+
+def open_reranker(config: Config) -> Reranker | None:
+    """The second stage that `retrieve.rerank` names. Raises ConfigError, ModelUnavailable."""
+    name = config.retrieve.rerank
+    if not name:
+        return None
+    if name != LATE:
+        return open_cross_encoder(name)
+    from ingest.embed import open_tokenizer
+    from ingest.encoders.choice import open_tokens
+
+    path = resolve(EMBEDDER)
+    return LateInteraction(open_tokens(path, spec(EMBEDDER).sha256, open_tokenizer(path)))
 
 
 def open_assistant(
@@ -112,7 +128,7 @@ def open_assistant(
         engine = engine_job.result()
     facts = {"config": asdict(config), "kb": asdict(base.info())}
     return Assistant(
-        retriever=Retriever(base, embedder, config.retrieve),
+        retriever=Retriever(base, embedder, config.retrieve, open_reranker(config)),
         engine=engine,
         guard=guard,
         grounder=Grounder(embedder),

@@ -18,11 +18,15 @@ SAME = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`row` is shown at the rank that `found` has; `also` are documents that say the same."""
+    """`row` is shown at the rank that `found` has; `also` are documents that say the same.
+
+    `older` are those of them that bear an earlier date than the one shown.
+    """
 
     found: int
     row: int
     also: tuple[str, ...] = ()
+    older: tuple[str, ...] = ()
 
 
 def crowded(rows: Sequence[int], families: Mapping[int, int]) -> list[int]:
@@ -73,5 +77,6 @@ def _place(members: Sequence[int], chunks: Mapping[int, StoredChunk]) -> Place:
     if chunks[best].date:
         # Of equals the first: it ranks highest.
         shown = max(members, key=lambda row: chunks[row].date)
-    names = dict.fromkeys(chunks[row].document for row in members)
-    return Place(best, shown, tuple(name for name in names if name != chunks[shown].document))
+    others = {chunks[row].document: chunks[row].date for row in members if row != shown}
+    older = (name for name, date in others.items() if "" < date < chunks[shown].date)
+    return Place(best, shown, tuple(others), tuple(older))

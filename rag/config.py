@@ -30,6 +30,14 @@ class RetrieveConfig:
     `dense_weight` in [0, 1] is the share of the dense score in the fused one. `widen` are the
     characters that a passage may show on either side of the chunk that was found, in whole
     sentences; 0, since no width put significantly more answers into the prompts of 242 questions.
+    `links` passages at most are put after the best three, found by the names in the best two; a
+    second one gained nothing more and cost places on questions that one document answers.
+
+    `rerank` is the second stage: "late" (the embedder's tokens), or a sentence-transformers
+    CrossEncoder by its folder or the name it was pulled by; "" for none, since "late" lost on one
+    set what it won on another. It reads the best `rerank_top`, and is `rerank_weight` of the score.
+
+    In a conversation the question counts `lead` times as much as the words of its topic.
     """
 
     top: int = 6
@@ -37,6 +45,11 @@ class RetrieveConfig:
     dense_weight: float = 0.5
     max_terms: int = 32
     widen: int = 0
+    links: int = 1
+    rerank: str = ""
+    rerank_top: int = 20
+    rerank_weight: float = 0.5
+    lead: int = 3
 
     def __post_init__(self) -> None:
         _require(1 <= self.top <= 1000, "retrieve.top", "must be 1 to 1000")
@@ -45,6 +58,10 @@ class RetrieveConfig:
         )
         _require(0.0 <= self.dense_weight <= 1.0, "retrieve.dense_weight", "must be 0 to 1")
         _require(self.max_terms >= 1, "retrieve.max_terms", "must be at least 1")
+        _require(0 <= self.links <= 20, "retrieve.links", "must be 0 to 20")
+        _require(1 <= self.rerank_top <= 1000, "retrieve.rerank_top", "must be 1 to 1000")
+        _require(0.0 <= self.rerank_weight <= 1.0, "retrieve.rerank_weight", "must be 0 to 1")
+        _require(1 <= self.lead <= 10, "retrieve.lead", "must be 1 to 10")
         _require(0 <= self.widen <= 100_000, "retrieve.widen", "must be 0 to 100000 characters")
 
 
@@ -52,16 +69,18 @@ class RetrieveConfig:
 class PromptConfig:
     """`tokens` bounds the whole prompt, template included. History may take `history_share` of it.
 
-    On a CPU each prompt token delays the first word by 5 to 10 ms, so the default is small.
+    0 goes by where the model computes: 512 on a CPU, where each prompt token delays the first word
+    by 5 to 10 ms, and 3,000 on a GPU. The window less the answer's room bounds both.
     `system` replaces the shipped instructions to the model; empty keeps them.
     """
 
-    tokens: int = 512
+    tokens: int = 0
     history_share: float = 0.3
     system: str = ""
 
     def __post_init__(self) -> None:
-        _require(self.tokens >= 64, "prompt.tokens", "must be at least 64")
+        known = self.tokens == 0 or self.tokens >= 64
+        _require(known, "prompt.tokens", "must be at least 64, or 0 for what the machine bears")
         _require(0.0 <= self.history_share <= 0.8, "prompt.history_share", "must be 0 to 0.8")
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from rag.abstain import answerability, shipped_weights, trust
 from rag.claims import is_claim, is_refusal
 from rag.config import GroundingConfig
+from rag.followup import FollowUp
 from rag.grounding import Evidence, Grounder, Support
 from rag.prompt import Packed, Unit
 from rag.reading import Reading, quotable
@@ -74,6 +75,7 @@ class Draft:
         self._refused = False
         self._signals: dict[str, float] = {}
         self._query = question
+        self._searched = ""
         self._where = where
         self._blocked_by: Verdict | None = None
 
@@ -90,8 +92,9 @@ class Draft:
     def add_findings(self, findings: Sequence[Finding]) -> None:
         self._findings += findings
 
-    def searched(self, query: str, passages: Sequence[Passage]) -> None:
-        self._query = query
+    def searched(self, asked: FollowUp, passages: Sequence[Passage]) -> None:
+        self._query = asked.text
+        self._searched = asked.searched
         self._passages = tuple(passages)
 
     def read(self, reading: Reading) -> None:
@@ -239,6 +242,7 @@ class Draft:
             withheld=self._withheld,
             signals={name: round(value, 4) for name, value in self._signals.items()},
             where=self._where,
+            searched=self._searched,
         )
         if trace is not None:
             self._tracer.write(

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from ingest.types import Embedder
 from rag.config import Config
 from rag.draft import Draft
+from rag.followup import follow_up
 from rag.grounding import Grounder
-from rag.memory import self_contained
-from rag.prompt import CHOICES, SYSTEM, Budget, Packed, beginning, pack
+from rag.prompt import CHOICES, SYSTEM, Budget, Packed, beginning, pack, target_tokens
 from rag.reading import Reading, read
 from rag.retrieve import Retriever
 from rag.safety.guard import Forgets, Guard
@@ -28,6 +28,7 @@ from rag.types import (
     Decoding,
     Engine,
     Message,
+    Placed,
     Rewinds,
     Shown,
     Verdict,
@@ -132,11 +133,11 @@ class Assistant:
         if verdict.decision is Decision.BLOCK:
             yield from draft.blocked(notice(verdict, "question"), verdict)
             return
-        query = self_contained(question, history)
-        passages = self.retriever.retrieve(query, groups, where=where)
-        draft.searched(query, passages)
+        asked = follow_up(question, history)
+        passages = self.retriever.retrieve(question, groups, where=where, topic=asked.topic)
+        draft.searched(asked, passages)
         yield draft.stage("retrieve")
-        reading = read(query, passages, self.guard, self._embedder)
+        reading = read(asked.text, passages, self.guard, self._embedder)
         draft.read(reading)
         yield draft.stage("guard_passages")
         if reading.failed is not None:
@@ -164,7 +165,9 @@ class Assistant:
     ) -> Packed:
         engine, prompt = self.config.engine, self.config.prompt
         limit = self.engine.window - min(engine.max_tokens, self.engine.window // 2)
-        budget = Budget(prompt.tokens, limit, prompt.history_share)
+        on_gpu = isinstance(self.engine, Placed) and self.engine.on_gpu
+        target = target_tokens(prompt.tokens, on_gpu)
+        budget = Budget(target, limit, prompt.history_share)
         packed = pack(
             question,
             history,

@@ -7,11 +7,12 @@ over its budget, by one token. Whatever is left out is reported with its size an
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rag.errors import PromptTooLong
+from rag.fence import disarm, label
+from rag.history import Fitted, fit_history
 from rag.types import Dropped, Message, Passage
 
 Counter = Callable[[Sequence[Message]], int]
@@ -41,13 +42,19 @@ FAR = "far less relevant than the best sentence"
 # Room for passages that a long question may not take away, while the window has it.
 LEAST_PASSAGE_TOKENS = 192
 
-_FENCE = re.compile(r"<(?=\s*/?\s*passage\b)", re.IGNORECASE)
+# What a prompt aims at where nobody says: reading is slow on a CPU.
+CPU_TOKENS, GPU_TOKENS = 512, 3000
 
 
 def template_hash(system: str = SYSTEM) -> str:
     """Changes whenever the wording or the layout of the prompt does."""
     parts = (str(TEMPLATE_VERSION), system, ASK, CHECK, OPEN, CLOSE, GAP)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def target_tokens(wished: int, on_gpu: bool) -> int:
+    """The tokens a prompt aims at: those wished for, or with 0 what the machine bears."""
+    return wished or (GPU_TOKENS if on_gpu else CPU_TOKENS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +117,8 @@ def pack(
     if bare > budget.limit:
         raise PromptTooLong(bare, budget.limit)
     target = min(budget.limit, max(budget.target, bare + LEAST_PASSAGE_TOKENS))
-    turns, dropped = fit_history(question, history, passages, target, budget.history_share, count)
+    earlier = _fitted(history, passages, budget, target - bare, count)
+    turns = earlier.messages
     least = budget.floor * max((unit.value for unit in units), default=0.0)
     worthy = [unit for unit in units if unit.value >= least]
     kept = fit_units(question, turns, passages, worthy, target, count)
@@ -120,32 +128,30 @@ def pack(
         check=_worded(compose(question, turns, passages, kept, CHECK), system),
         tokens=count(messages),
         units=kept,
-        dropped=(*dropped, *_left_out(units, kept, passages, least, count)),
+        dropped=(*earlier.dropped, *_left_out(units, kept, passages, least, count)),
     )
 
 
-def fit_history(
-    question: str,
+def _fitted(
     history: Sequence[Message],
     passages: Sequence[Passage],
-    target: int,
-    share: float,
+    budget: Budget,
+    left: int,
     count: Counter,
-) -> tuple[tuple[Message, ...], list[Dropped]]:
-    """The latest turns within their share of the budget, oldest left out first."""
-    bare = count(compose(question, (), passages, ()))
-    room = max(0, int((target - bare) * share))
-    start = len(history)
-    while start > 0:
-        turns = tuple(history[start - 1 :])
-        if count(compose(question, turns, passages, ())) - bare > room:
-            break
-        start -= 1
-    dropped = [
-        Dropped(f"turn {index + 1} ({turn.role})", count([turn]), "history share is full")
-        for index, turn in enumerate(history[:start])
-    ]
-    return tuple(history[start:]), dropped
+) -> Fitted:
+    """The history within its share of what the bare instructions leave of the budget.
+
+    The share hangs on no question, so that the same turns come to the same bytes; of the `left`
+    tokens that a long question leaves, half of what is kept for passages stays theirs.
+    """
+    base = count(compose("", (), passages, ()))
+    room = int(max(0, min(budget.target, budget.limit) - base) * budget.history_share)
+    most = max(0, left - LEAST_PASSAGE_TOKENS // 2)
+
+    def cost(turns: Sequence[Message]) -> int:
+        return count(compose("", turns, passages, ())) - base
+
+    return fit_history(history, room, most, cost)
 
 
 def fit_units(
@@ -184,21 +190,20 @@ def compose(
     units: Sequence[Unit],
     ask: str = ASK,
 ) -> tuple[Message, ...]:
-    """The chat messages for these sentences: passages fenced, best first, question last."""
+    """The chat messages for these sentences: passages fenced, best first, question last.
+
+    No turn, passage or question holds anything that looks like a fence of ours.
+    """
     blocks = [_block(index, passages, units) for index in _passage_order(units)]
     body = "\n".join(blocks) if blocks else NOTHING
-    last = Message("user", ask.format(passages=body, question=question))
-    return (Message("system", SYSTEM), *turns, last)
+    last = Message("user", ask.format(passages=body, question=disarm(question)))
+    earlier = (Message(turn.role, disarm(turn.content)) for turn in turns)
+    return (Message("system", SYSTEM), *earlier, last)
 
 
 def count_text(text: str, count: Counter) -> int:
     """Tokens that `text` adds to a message, at least one."""
     return max(1, count([Message("user", text)]) - count([Message("user", "")]))
-
-
-def disarm(text: str) -> str:
-    """`text` without anything that could pass for the prompt's own fences."""
-    return _FENCE.sub("‹", text)
 
 
 def smooth(values: Sequence[float], share: float = 0.6) -> list[float]:
@@ -248,15 +253,14 @@ def _block(index: int, passages: Sequence[Passage], units: Sequence[Unit]) -> st
         if before is not None:
             between = passage.text[before.end - passage.start : unit.start - passage.start]
             text += GAP if between.strip() else ("\n" if "\n" in between else " ")
-        text += disarm(unit.text)
-    return f"{_open(index, passages)}\n{text}\n{CLOSE}"
+        text += unit.text
+    # Only now: a fence may be cut in two by sentences that each look harmless.
+    return f"{_open(index, passages)}\n{disarm(text)}\n{CLOSE}"
 
 
 def _open(index: int, passages: Sequence[Passage]) -> str:
     passage = passages[index]
-    parts = dict.fromkeys(part for part in (passage.title, *passage.headings) if part)
-    source = " > ".join(parts)[:120].replace('"', "'").replace("\n", " ")
-    return OPEN.format(number=index + 1, source=disarm(source))
+    return OPEN.format(number=index + 1, source=label((passage.title, *passage.headings)))
 
 
 def _in_order(kept: Sequence[int], units: Sequence[Unit]) -> tuple[Unit, ...]:

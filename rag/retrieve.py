@@ -1,14 +1,13 @@
 """Question to passages: dense and lexical search, fused by normalised scores, groups inside both.
 
-`fuse` and `query_terms` are pure. `Retriever` is a langchain-core `BaseRetriever` through
-`rag.interop`; here nothing of langchain is loaded.
+The pure parts are in rag/fusion.py, rag/links.py and rag/collapse.py. `Retriever` is a
+langchain-core `BaseRetriever` through `rag.interop`; here nothing of langchain is loaded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -18,8 +17,10 @@ from ingest.types import Embedder, Hit, StoredChunk, Vectors
 from rag.collapse import Place, collapse, crowded
 from rag.config import RetrieveConfig
 from rag.errors import ConfigError
+from rag.fusion import Scored, fuse, query_terms
+from rag.links import inserted, new_names, says, turns
+from rag.rerank import Reranker, blended
 from rag.types import Passage
-from rag.words import PART, STOP_WORDS, WORD
 
 if TYPE_CHECKING:
     from ingest.conditions import Where
@@ -49,6 +50,12 @@ class Index(Searches, Protocol):
     def families(self, rows: Sequence[int]) -> Mapping[int, int]: ...
 
 
+# The best passages that names are taken from, and those that what they lead to stands after.
+LINK_FROM, LINK_AFTER = 2, 3
+# Of each search by names, those that may be what is looked for.
+LINK_DEPTH = 6
+
+
 @runtime_checkable
 class Filters(Protocol):
     """An index that can be searched among the chunks of which every condition holds."""
@@ -66,81 +73,29 @@ class Beside(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """A row with its parts and its fused score in [0, 1]."""
+class _Search:
+    """What is searched for, where, and for whom."""
 
-    row: int
-    score: float
-    dense: float
-    lexical: float
-
-
-def query_terms(question: str, limit: int) -> list[str]:
-    """Words and codes of a question for the lexical index, of at most `limit` different ones.
-
-    A word that is said twice counts twice. Compounds are cut ("time-sharing", "Ada's"); those with
-    digits are codes ("E-42", "v1.2") and stand whole as well. Of a long question the rarest-looking
-    terms are kept: those with digits or capitals first, then the longer ones, in their order.
-    """
-    terms = [term for word in WORD.findall(question) for term in _parts(word)]
-    topical = [term for term in terms if term.lower() not in STOP_WORDS]
-    terms = topical or list(dict.fromkeys(terms))
-    kept = dict.fromkeys(term.lower() for term in sorted(terms, key=_looks_rare, reverse=True))
-    chosen = set(islice(kept, limit))
-    return [term for term in terms if term.lower() in chosen]
-
-
-def _parts(word: str) -> list[str]:
-    parts = PART.findall(word)
-    if len(parts) == 1:
-        return parts
-    # A letter alone says nothing but within its code.
-    parts = [part for part in parts if len(part) > 1 or part.isdigit()]
-    return [word, *parts] if any(c.isdigit() for c in word) or not parts else parts
-
-
-def _looks_rare(term: str) -> tuple[bool, bool, int]:
-    return any(c.isdigit() for c in term), any(c.isupper() for c in term), len(term)
-
-
-def fuse(
-    dense: Mapping[int, float], lexical: Mapping[int, float], dense_weight: float
-) -> list[Scored]:
-    """Weighted sum of min-max normalised scores over the rows of both, best first.
-
-    Both mappings hold every candidate. (Bruch et al., "An Analysis of Fusion Functions for Hybrid
-    Retrieval", ACM TOIS 2023: convex combination beats reciprocal rank fusion.) A lexical score of
-    0 means that no term matched, so 0 is its floor.
-    """
-    rows = sorted(dense)
-    if not rows:
-        return []
-    near = _min_max(np.array([dense[row] for row in rows]))
-    words = np.array([lexical.get(row, 0.0) for row in rows])
-    peak = words.max()
-    words = words / peak if peak > 0 else words
-    if peak <= 0:
-        dense_weight = 1.0
-    fused = dense_weight * near + (1 - dense_weight) * words
-    order = sorted(range(len(rows)), key=lambda i: (-fused[i], rows[i]))
-    return [
-        Scored(rows[i], float(fused[i]), dense[rows[i]], lexical.get(rows[i], 0.0)) for i in order
-    ]
-
-
-def _min_max(scores: Vectors) -> Vectors:
-    low, high = scores.min(), scores.max()
-    scaled: Vectors = (scores - low) / (high - low) if high > low else np.ones_like(scores)
-    return scaled
+    searches: Searches
+    groups: frozenset[str]
+    vector: Vectors
+    terms: list[str]
 
 
 class Retriever:
     """Finds the passages for a question that its asker may see."""
 
-    def __init__(self, index: Index, embedder: Embedder, config: RetrieveConfig) -> None:
+    def __init__(
+        self,
+        index: Index,
+        embedder: Embedder,
+        config: RetrieveConfig,
+        reranker: Reranker | None = None,
+    ) -> None:
         self._index = index
         self._embedder = embedder
         self._config = config
+        self._reranker = reranker
 
     def retrieve(
         self,
@@ -148,30 +103,98 @@ class Retriever:
         groups: frozenset[str] = frozenset(),
         top: int | None = None,
         where: Where = (),
+        topic: str = "",
     ) -> list[Passage]:
         """At most `top` passages, best first. Documents outside `groups` are never candidates.
 
         Neither is a chunk of which a condition of `where` does not hold. Raises ConfigError for
         conditions on an index that takes none, UnknownKey for one on what no document has.
 
+        `topic` are words of the conversation; the question counts `config.lead` times as much.
+
         Near-duplicates share one place: the newest is shown where the best is dated, else the
         best, and the others are named. Only candidates are named, so nobody's hidden twin is.
         """
         top = self._config.top if top is None else top
         wanted = max(top, self._config.candidates)
-        searches = self._among(where)
-        vector = self._embedder.embed([question])[0]
-        near = {hit.row: hit.score for hit in searches.dense(vector, wanted, groups)}
-        terms = query_terms(question, self._config.max_terms)
-        words = {hit.row: hit.score for hit in searches.lexical(terms, wanted, groups)}
-        self._complete(vector, terms, groups, near, words)
-        scored = {item.row: item for item in fuse(near, words, self._config.dense_weight)}
+        search = _Search(self._among(where), groups, *self._asked(question, topic))
+        ranked = self._reranked(question, self._ranked(search, wanted))
+        scored = {item.row: item for item in self._linked(question, search, ranked)}
         best = self._places(list(scored))[:top]
         chunks = self._widened(self._index.chunks([place.row for place in best]))
         return [
             _passage(rank, place, scored, chunk)
             for rank, (place, chunk) in enumerate(zip(best, chunks, strict=True), start=1)
         ]
+
+    def _ranked(self, search: _Search, wanted: int) -> list[Scored]:
+        """The first stage: `wanted` candidates of each search, fused, best first."""
+        found = search.searches, search.groups
+        near = {hit.row: hit.score for hit in found[0].dense(search.vector, wanted, found[1])}
+        words = {hit.row: hit.score for hit in found[0].lexical(search.terms, wanted, found[1])}
+        self._complete(search, near, words)
+        return fuse(near, words, self._config.dense_weight)
+
+    def _reranked(self, question: str, ranked: list[Scored]) -> list[Scored]:
+        """The second stage on the best of the first, which keep the places before all others."""
+        head = ranked[: self._config.rerank_top]
+        if self._reranker is None or not head:
+            return ranked
+        texts = [_whole(chunk) for chunk in self._index.chunks([item.row for item in head])]
+        second = list(self._reranker.scores(question, texts))
+        scores = blended([item.score for item in head], second, self._config.rerank_weight)
+        parts = zip(head, scores, second, strict=True)
+        again = [replace(item, score=score, rerank=part) for item, score, part in parts]
+        again.sort(key=lambda item: (-item.score, item.row))
+        return [*again, *ranked[len(head) :]]
+
+    def _linked(self, question: str, search: _Search, ranked: list[Scored]) -> list[Scored]:
+        """With what the best passages lead on to put after the best few (see rag/links.py)."""
+        if not self._config.links or not ranked:
+            return ranked
+        best = self._index.chunks([item.row for item in ranked[:LINK_AFTER]])
+        named = [new_names(question, chunk.title, chunk.text) for chunk in best[:LINK_FROM]]
+        rankings = [
+            self._ranked(replace(search, vector=vector, terms=terms), self._config.candidates)
+            for vector, terms in (
+                self._asked(" ".join([question, *names]), "") for names in named if names
+            )
+        ]
+        rows = turns([[item.row for item in found[:LINK_DEPTH]] for found in rankings])
+        every = [name for names in named for name in names]
+        shown = {chunk.document for chunk in best}
+        new: dict[str, int] = {}
+        for chunk in self._index.chunks(rows):
+            if chunk.document not in shown and says(_whole(chunk), every):
+                new.setdefault(chunk.document, chunk.row)
+        return self._inserted(search, ranked, list(new.values())[: self._config.links])
+
+    def _inserted(self, search: _Search, ranked: list[Scored], rows: list[int]) -> list[Scored]:
+        """The ranking with these rows after the best few, their parts as for the question."""
+        near = dict(zip(rows, self._index.similarity(search.vector, rows), strict=True))
+        words: dict[int, float] = {}
+        self._complete(search, near, words)
+        score = ranked[:LINK_AFTER][-1].score
+        known = {item.row: item for item in ranked}
+        known |= {
+            row: Scored(row, score, near[row], words.get(row, 0.0), linked=True) for row in rows
+        }
+        order = inserted([item.row for item in ranked], rows, LINK_AFTER)
+        return [known[row] for row in order]
+
+    def _asked(self, question: str, topic: str) -> tuple[Vectors, list[str]]:
+        """What is searched for, as a unit vector and as terms.
+
+        Texts are embedded one by one: in a batch the last bits depend on the others.
+        """
+        lead, most = self._config.lead, self._config.max_terms
+        vector: Vectors = self._embedder.embed([question])[0]
+        if not topic:
+            return vector, query_terms(question, most)
+        vector = lead * vector + self._embedder.embed([topic])[0]
+        length = float(np.linalg.norm(vector))
+        terms = query_terms(" ".join([*[question] * lead, topic]), most)
+        return (vector / length if length else vector), terms
 
     def _among(self, where: Where) -> Searches:
         if not where:
@@ -218,19 +241,22 @@ class Retriever:
 
     def _complete(
         self,
-        vector: Vectors,
-        terms: list[str],
-        groups: frozenset[str],
+        search: _Search,
         near: dict[int, float],
         words: dict[int, float],
     ) -> None:
         """Score what only one search found by the other too: absent is not the same as zero."""
         unseen = [row for row in words if row not in near]
-        near.update(zip(unseen, self._index.similarity(vector, unseen), strict=True))
+        near.update(zip(unseen, self._index.similarity(search.vector, unseen), strict=True))
         missing = [row for row in near if row not in words]
-        if terms and missing:
-            found = self._index.lexical(terms, len(missing), groups, rows=missing)
+        if search.terms and missing:
+            found = self._index.lexical(search.terms, len(missing), search.groups, rows=missing)
             words.update({hit.row: hit.score for hit in found})
+
+
+def _whole(chunk: StoredChunk) -> str:
+    """A chunk as the second stage reads it."""
+    return f"{chunk.title}\n{chunk.text}" if chunk.title else chunk.text
 
 
 def _overlap(one: StoredChunk, other: StoredChunk) -> bool:
@@ -253,4 +279,7 @@ def _passage(rank: int, place: Place, scored: Mapping[int, Scored], chunk: Store
         text=chunk.text,
         groups=chunk.groups,
         also=place.also,
+        older=place.older,
+        rerank=None if (score := scored[place.row].rerank) is None else round(score, 6),
+        linked=scored[place.found].linked,
     )

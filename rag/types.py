@@ -82,6 +82,22 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """A sentence that was shown, and the name of the document that it rests on ("": unknown)."""
+
+    text: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled(Message):
+    """A message of a stored conversation: the number of its turn, and its sentences."""
+
+    turn: int
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Decoding:
     """How the next token is chosen. temperature 0 is greedy; `max_tokens` bounds the answer."""
 
@@ -151,6 +167,14 @@ class ScoresText(Protocol):
 
 
 @runtime_checkable
+class Placed(Protocol):
+    """An engine that says where it computes."""
+
+    @property
+    def on_gpu(self) -> bool: ...
+
+
+@runtime_checkable
 class Rewinds(Protocol):
     """An engine whose prompt cache can be put in the state that `messages` alone leave.
 
@@ -167,6 +191,8 @@ class Passage:
 
     `score` is the fused score in [0, 1]; `dense` is a cosine, `lexical` a BM25 score. `also` are
     documents that say almost the same here and gave up their place; `score` is the best of theirs.
+    `older` are those of them that bear an earlier date. `rerank` is the second stage's own score,
+    None where it did not read the passage. A `linked` passage was found by what a better one names.
     """
 
     rank: int
@@ -183,6 +209,9 @@ class Passage:
     text: str
     groups: frozenset[str] = frozenset()
     also: tuple[str, ...] = ()
+    older: tuple[str, ...] = ()
+    rerank: float | None = None
+    linked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +240,17 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Something that was left out of the prompt, its size and why."""
+    """Something that was left out of the prompt, its size and why.
+
+    `turn` numbers the turn of the conversation that it is about, from 1, if it is about one;
+    `kept` are the tokens of that turn that stayed, 0 where all of it went.
+    """
 
     what: str
     tokens: int
     why: str
+    turn: int | None = None
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +276,8 @@ class Answer:
     """The whole outcome of one question. `text` is exactly what was shown.
 
     `signals` are what the decision to answer rested on (see `rag.abstain`). `where` are the
-    conditions that passages had to meet, joined by " and "; "" for none.
+    conditions that passages had to meet, joined by " and "; "" for none. `searched` is what was
+    searched for: the question, then words of the conversation's topic; "" if nothing was.
     """
 
     status: AnswerStatus
@@ -257,6 +293,7 @@ class Answer:
     withheld: int = 0
     signals: Mapping[str, float] = field(default_factory=dict)
     where: str = ""
+    searched: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,17 @@ MAX_FILE, MAX_FUNCTION = 320, 60
 
 # Each heavy library and the files whose room it is (a trailing slash means the folder).
 ROOMS = {
-    "torch": ("ingest/encoders/", "rag/engines/hf.py", "evals/train/"),
+    "torch": ("ingest/encoders/", "rag/engines/hf.py", "rag/rerank.py", "evals/train/"),
     "transformers": ("ingest/encoders/sentence.py", "rag/engines/hf.py", "evals/train/"),
     "openvino": ("ingest/encoders/",),
-    "sentence_transformers": ("ingest/encoders/sentence.py", "evals/train/", "evals/bench/peers/"),
+    "sentence_transformers": (
+        "ingest/encoders/sentence.py",
+        "rag/rerank.py",
+        "evals/train/",
+        "evals/bench/peers/",
+    ),
     "faiss": ("ingest/", "evals/bench/peers/"),
-    "langchain_core": ("ingest/langchain.py", "rag/interop.py"),
+    "langchain_core": ("ingest/langchain.py", "rag/interop.py", "evals/bench/peers/"),
     "streamlit": ("ui/chat.py", "ui/page/"),
     "fastapi": ("ui/api.py",),
     "llama_cpp": ("rag/engines/llamacpp.py", "evals/bench/peers/"),

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ingest.errors import SurefootError
-from ui.commands import ask, bench, chat, demo, doctor, guard, kb, models
+from ui.commands import ask, bench, chat, conversations, demo, doctor, guard, kb, models
 from ui.commands import eval as evaluation
 from ui.commands import ingest as ingest_command
 from ui.options import STOPPED
@@ -37,6 +37,7 @@ app.command("ingest")(ingest_command.ingest)
 app.command("ask")(ask.ask)
 app.command("search")(ask.search)
 app.command("chat")(chat.chat)
+app.add_typer(conversations.app, name="conversations")
 app.command("guard")(guard.guard)
 app.add_typer(evaluation.app, name="eval")
 app.add_typer(bench.app, name="bench")

@@ -8,7 +8,8 @@ from rich.markup import escape
 
 from rag.types import Answer, AnswerEvent, Sentence, Shown
 from ui.console import OUT
-from ui.view import Numbering, short, source_name, support_mark
+from ui.conversation_view import history_note
+from ui.view import Numbering, short, source_name, support_mark, version_note
 
 QUOTE_WIDTH = 160
 
@@ -51,6 +52,8 @@ def _print_sources(answer: Answer, numbering: Numbering) -> None:
         name = escape(source_name(answer.passages, citation))
         OUT.print(f"  [cyan]{escape(f'[{number}]')}[/] {name}  [dim]support {score:.2f}[/]")
         OUT.print(f"      [dim]“{escape(short(citation.quote, QUOTE_WIDTH))}”[/]")
+        if note := version_note(answer.passages, citation):
+            OUT.print(f"      [dim]{escape(note)}[/]")
 
 
 def _print_facts(answer: Answer) -> None:
@@ -65,6 +68,8 @@ def _print_facts(answer: Answer) -> None:
     if masked:
         facts.append("masked: " + ", ".join(sorted(masked)))
     OUT.print(f"  [dim]{escape(' · '.join(facts))}[/]")
+    if note := history_note(answer.tokens.dropped):
+        OUT.print(f"  [dim]{escape(note)}[/]")
     times = answer.timings_ms
     shown = f"first shown {times['first_shown'] / 1000:.1f} s, " if "first_shown" in times else ""
     OUT.print(

@@ -25,9 +25,35 @@ def passage_json(passage: Passage) -> Json:
         "start": passage.start,
         "end": passage.end,
         "text": passage.text,
-        "parts": {"dense": passage.dense, "lexical": passage.lexical},
+        "parts": {
+            "dense": passage.dense,
+            "lexical": passage.lexical,
+            "rerank": passage.rerank,
+        },
+        "linked": passage.linked,
         "also": list(passage.also),
+        "older": list(passage.older),
     }
+
+
+def parts(passage: Passage) -> str:
+    """The scores of a passage by part, for people."""
+    found = [f"dense {passage.dense:.3f}", f"lexical {passage.lexical:.2f}"]
+    if passage.rerank is not None:
+        found.append(f"rerank {passage.rerank:.3f}")
+    if passage.linked:
+        found.append("found by what a better passage names")
+    return "   ".join(found)
+
+
+def twins(passage: Passage) -> str:
+    """Which documents say almost the same, and of which this is the newer version; "" for none."""
+    same = [name for name in passage.also if name not in passage.older]
+    notes = [
+        f"newer version of {', '.join(passage.older)}" if passage.older else "",
+        f"almost the same in {', '.join(same)}" if same else "",
+    ]
+    return "; ".join(note for note in notes if note)
 
 
 def finding_json(finding: Finding) -> Json:
@@ -57,6 +83,7 @@ def answer_json(answer: Answer) -> Json:
         "model": asdict(answer.model),
         "signals": dict(answer.signals),
         "trace": answer.trace,
+        "searched": answer.searched,
         **({"where": answer.where} if answer.where else {}),
     }
 
@@ -91,6 +118,16 @@ def place(title: str, path: str, page: int | None) -> str:
     if page is not None:
         parts.append(f"p. {page}")
     return ", ".join(parts) + f" ({name})" if parts else name
+
+
+def version_note(passages: Sequence[Passage], citation: Citation) -> str:
+    """What is to be said of the versions of the passage that a citation is from; "" for nothing."""
+    cited = (
+        p
+        for p in passages
+        if p.document == citation.document and p.start < citation.end and citation.start < p.end
+    )
+    return next((note for note in map(twins, cited) if note), "")
 
 
 def support_mark(support: float | None) -> str:

@@ -43,6 +43,9 @@ GROUPS = {"few": 1, "some": 10, "half": 50}
 _NARROWER, _CHUNKS, _WAYS = 8, 100, 48
 _SEED = 7
 
+# The number of a document and of its chunks -> their texts, of one line each.
+Texts = Callable[[int, int], list[str]]
+
 
 @dataclass(frozen=True, slots=True)
 class Times:
@@ -82,13 +85,20 @@ def _normal(random: np.random.Generator, count: int) -> Vectors:
     return random.standard_normal((count, DIMENSION), dtype=np.float32)
 
 
-def fill(directory: Path, size: int, choice: IndexChoice) -> dict[str, float]:
-    """Write `size` chunks and commit them. Seconds of both."""
+def numbered(document: int, count: int) -> list[str]:
+    """Texts of a document's chunks in which only numbers differ."""
+    return [f"Passage {at} of document {document} in this base." for at in range(count)]
+
+
+def fill(
+    directory: Path, size: int, choice: IndexChoice, texts: Texts = numbered
+) -> dict[str, float]:
+    """Write `size` chunks of these texts and commit them. Seconds of both."""
     began, drawn, embedder = time.perf_counter(), Drawn(size), HashEmbedder(DIMENSION)
     with closing(connect_writer(directory)) as connection:
         writer, plan = Writer(connection, None), Plan(connection, 0)
         writer.begin(embedder)
-        for number, content in enumerate(_documents(size)):
+        for number, content in enumerate(_documents(size, texts)):
             writer.add_vectors(content.vector_keys, drawn.vectors(len(content.chunks), number))
             writer.add_contents([content])
             plan.meet(content.key, f"{content.key}.txt", content.key, "bench", Outcome.ADDED)
@@ -97,11 +107,11 @@ def fill(directory: Path, size: int, choice: IndexChoice) -> dict[str, float]:
     return {"fill_s": filled - began, "commit_s": time.perf_counter() - filled}
 
 
-def _documents(size: int) -> Iterator[Content]:
+def _documents(size: int, texts: Texts) -> Iterator[Content]:
     labels = [name for name, count in GROUPS.items() for _ in range(count)]
     for number in range(-(-size // DOCUMENT)):
         count = min(DOCUMENT, size - number * DOCUMENT)
-        lines = [f"Passage {at} of document {number} in this base." for at in range(count)]
+        lines = texts(number, count)
         ends = np.cumsum([len(line) + 1 for line in lines]).tolist()
         text, name = "\n".join(lines), f"document-{number}"
         chunks = [

@@ -237,5 +237,5 @@ def _sentence(row: dict[str, Any]) -> Sentence:
 
 def _passage(row: dict[str, Any]) -> Passage:
     groups, headings = frozenset(row["groups"]), tuple(row["headings"])
-    also = tuple(row.get("also", ()))
-    return Passage(**{**row, "groups": groups, "headings": headings, "also": also})
+    named = {name: tuple(row.get(name, ())) for name in ("also", "older")}
+    return Passage(**{**row, "groups": groups, "headings": headings, **named})

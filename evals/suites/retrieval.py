@@ -20,7 +20,7 @@ from evals.stats.ranking import mrr_at, ndcg_at, recall_at
 from evals.suites.base import Options, require_text, require_texts, scored, unscored
 from evals.types import Case, Outcome, Pins, Score
 from rag.errors import ConfigError
-from rag.memory import self_contained
+from rag.followup import follow_up
 from rag.types import Message
 
 if TYPE_CHECKING:
@@ -44,20 +44,20 @@ class RetrievalSubject:
 
     def _search(self, case: Case) -> Outcome:
         began = time.perf_counter()
-        query = self_contained(case.row["query"], read_history(case.row))
-        documents = self._ranked(query)
+        asked = follow_up(case.row["query"], read_history(case.row))
+        documents = self._ranked(asked.question, asked.topic)
         ms = (time.perf_counter() - began) * 1000
         relevant = [self._names.resolve(name) for name in case.row["relevant"]]
-        return Outcome({"query": query, "documents": documents, "relevant": relevant}, ms)
+        return Outcome({"query": asked.searched, "documents": documents, "relevant": relevant}, ms)
 
-    def _ranked(self, query: str) -> list[str]:
+    def _ranked(self, query: str, topic: str) -> list[str]:
         """At least DEPTH distinct documents if there are so many; the first as search ranks them.
 
         Deeper searches have other candidates and so may rank differently: they only add to the end.
         """
         top, found = DEPTH, dict[str, None]()
         while True:
-            passages = self._retriever.retrieve(query, self._groups, top)
+            passages = self._retriever.retrieve(query, self._groups, top, topic=topic)
             # A near-duplicate that gave up its place was found there.
             names = [name for p in passages for name in (p.document, *p.also)]
             found |= dict.fromkeys(name for name in names if name not in found)

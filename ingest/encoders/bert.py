@@ -87,6 +87,15 @@ class Bert:
 
     def graph(self, extra: Callable[[], Sequence[Node]] = tuple) -> Any:
         """An `openvino.Model` of unnormalised vectors; results of `extra` come after them."""
+        return self._model(self._pooled, extra)
+
+    def token_graph(self) -> Any:
+        """An `openvino.Model` of the last states, of shape (texts, tokens, dimension)."""
+        return self._model(lambda states, _: states)
+
+    def _model(
+        self, result: Callable[[Node, Node], Node], extra: Callable[[], Sequence[Node]] = tuple
+    ) -> Any:
         import openvino
 
         op = self._op
@@ -97,7 +106,7 @@ class Bert:
         states = self._embeddings(ids)
         for layer in range(self._config.layers):
             states = self._layer(f"encoder.layer.{layer}.", states, bias)
-        return openvino.Model([self._pooled(states, mask), *extra()], [ids, mask], "bert")
+        return openvino.Model([result(states, mask), *extra()], [ids, mask], "bert")
 
     def _embeddings(self, ids: Node) -> Node:
         op, first = self._op, constant(0)

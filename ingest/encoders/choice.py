@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ingest.encoders.arithmetic import Arithmetic
-from ingest.encoders.bert import read_bert
-from ingest.encoders.graph import GraphEncoder, open_graph
-from ingest.encoders.sentence import SentenceEncoder, open_sentence
+from ingest.encoders.bert import BertConfig, read_bert
+from ingest.encoders.graph import GraphEncoder, GraphTokens, open_graph, open_graph_tokens
+from ingest.encoders.sentence import (
+    SentenceEncoder,
+    SentenceTokens,
+    open_sentence,
+    open_sentence_tokens,
+)
 
 _NVIDIA = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 
@@ -21,10 +26,24 @@ def open_encoder(
 
     Raises OSError, ValueError, KeyError where the folder holds no model that can be loaded.
     """
-    config = None if _maybe_gpu() or find_spec("openvino") is None else read_bert(folder)
+    config = _graph_config(folder)
     if config is None:
         return open_sentence(folder)
     return open_graph(folder, config, sha256, tokenizer, arithmetic, bulk)
+
+
+def open_tokens(
+    folder: Path, sha256: str, tokenizer: Any, arithmetic: Arithmetic | None = None
+) -> GraphTokens | SentenceTokens:
+    """The same choice, for a vector of each token. Raises as `open_encoder` does."""
+    config = _graph_config(folder)
+    if config is None:
+        return open_sentence_tokens(folder)
+    return open_graph_tokens(folder, config, sha256, tokenizer, arithmetic)
+
+
+def _graph_config(folder: Path) -> BertConfig | None:
+    return None if _maybe_gpu() or find_spec("openvino") is None else read_bert(folder)
 
 
 def _maybe_gpu() -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from ingest.encoders.arithmetic import Arithmetic, fastest
 from ingest.encoders.bert import Bert, BertConfig, Linear, exact, read_weights
 from ingest.encoders.int8 import Int8, ranges_file, read_ranges
-from ingest.types import Vectors
+from ingest.types import Vectors, unit
 
 # Tokens of a batch: enough to fill two cores, little enough that few are padding.
 _BATCH_TOKENS = 2048
@@ -31,16 +31,21 @@ class GraphEncoder:
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Vectors of shape (len(texts), dimension); a text is cut at the model's window."""
+        dimension = self._compiled.outputs[0].partial_shape[1].get_length()
+        vectors = np.empty((len(texts), dimension), np.float32)
+        for places, _, found in self._batches(texts):
+            vectors[places] = found
+        return unit(vectors)
+
+    def _batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], list[int], Any]]:
+        """Places of the texts of a batch, their tokens, and what the graph makes of them."""
         encoded = [self._cut(item.ids) for item in self._tokenizer.encode_batch_fast(list(texts))]
         order = sorted(range(len(encoded)), key=lambda place: len(encoded[place]))
-        dimension = self._compiled.outputs[0].partial_shape[1].get_length()
-        vectors = np.empty((len(encoded), dimension), np.float32)
         while order:
             size = max(1, _BATCH_TOKENS // _rounded(len(encoded[order[-1]])))
             order, places = order[:-size], order[-size:]
-            vectors[places] = self._run([encoded[place] for place in places])
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
+            batch = [encoded[place] for place in places]
+            yield places, [len(ids) for ids in batch], self._run(batch)
 
     def _cut(self, ids: list[int]) -> list[int]:
         """At most the window, with the closing token kept: as sentence-transformers does."""
@@ -53,6 +58,18 @@ class GraphEncoder:
             ids[row, : len(tokens)] = tokens
             mask[row, : len(tokens)] = 1
         return self._compiled([ids, mask])[0]
+
+
+class GraphTokens(GraphEncoder):
+    """Texts to a unit vector for each token. Loads no torch."""
+
+    def states(self, texts: Sequence[str]) -> list[Vectors]:
+        """For each text (tokens, dimension), of what stands in the window, specials too."""
+        found: dict[int, Vectors] = {}
+        for places, lengths, states in self._batches(texts):
+            for row, (place, length) in enumerate(zip(places, lengths, strict=True)):
+                found[place] = unit(states[row, :length])
+        return [found[place] for place in range(len(texts))]
 
 
 def open_graph(
@@ -68,11 +85,29 @@ def open_graph(
     int8 is chosen for `bulk` work only: its vectors are near enough for search (cosine over 0.99),
     and not for weights that were trained on exact ones.
     """
+    made, arithmetic = _bert(folder, config, sha256, arithmetic, bulk)
+    return GraphEncoder(compiled(made.graph(), arithmetic), tokenizer, config.window)
+
+
+def open_graph_tokens(
+    folder: Path,
+    config: BertConfig,
+    sha256: str,
+    tokenizer: Any,
+    arithmetic: Arithmetic | None = None,
+) -> GraphTokens:
+    """The model of `folder` for its tokens' states, as for `bulk` work: they only rank."""
+    made, arithmetic = _bert(folder, config, sha256, arithmetic, bulk=True)
+    return GraphTokens(compiled(made.token_graph(), arithmetic), tokenizer, config.window)
+
+
+def _bert(
+    folder: Path, config: BertConfig, sha256: str, arithmetic: Arithmetic | None, bulk: bool
+) -> tuple[Bert, Arithmetic]:
     ranges = ranges_file(sha256)
     arithmetic = arithmetic or fastest(bulk and ranges.is_file())
     linear: Linear = Int8(read_ranges(ranges)) if arithmetic is Arithmetic.int8 else exact
-    model = Bert(config, read_weights(folder), linear).graph()
-    return GraphEncoder(compiled(model, arithmetic), tokenizer, config.window)
+    return Bert(config, read_weights(folder), linear), arithmetic
 
 
 def compiled(model: Any, arithmetic: Arithmetic) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ingest.encoders.arithmetic import Arithmetic, fastest
-from ingest.types import Vectors
+from ingest.types import Vectors, unit
 
 _BATCH = 32
 _BATCH_GPU = 256
@@ -29,13 +29,39 @@ class SentenceEncoder:
         found = self._model.encode(
             list(texts), batch_size=self._batch, convert_to_numpy=True, show_progress_bar=False
         )
-        vectors = np.asarray(found, dtype=np.float32)
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
+        return unit(np.asarray(found, dtype=np.float32))
+
+
+class SentenceTokens:
+    """Texts to a unit vector for each token, by torch."""
+
+    def __init__(self, model: Any, batch: int) -> None:
+        self._model = model
+        self._batch = batch
+
+    def states(self, texts: Sequence[str]) -> list[Vectors]:
+        """For each text (tokens, dimension), of what stands in the window, specials too."""
+        found = self._model.encode(
+            list(texts),
+            output_value="token_embeddings",
+            batch_size=self._batch,
+            show_progress_bar=False,
+        )
+        return [unit(states.float().cpu().numpy()) for states in found]
 
 
 def open_sentence(folder: Path) -> SentenceEncoder:
     """float16 on a GPU; on a CPU bfloat16 where it multiplies that. Raises OSError, ValueError."""
+    return SentenceEncoder(*_model(folder))
+
+
+def open_sentence_tokens(folder: Path) -> SentenceTokens:
+    """As `open_sentence`, for the states of tokens."""
+    return SentenceTokens(*_model(folder))
+
+
+def _model(folder: Path) -> tuple[Any, int]:
+    """A SentenceTransformer, and how many texts it takes at once."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import torch
     from sentence_transformers import SentenceTransformer
@@ -46,7 +72,7 @@ def open_sentence(folder: Path) -> SentenceEncoder:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = SentenceTransformer(str(folder), device=device, local_files_only=True)
     if device == "cuda":
-        return SentenceEncoder(model.half(), _BATCH_GPU)
+        return model.half(), _BATCH_GPU
     if fastest(allowed_int8=False) is Arithmetic.bfloat16:
         model = model.to(torch.bfloat16)
-    return SentenceEncoder(model, _BATCH)
+    return model, _BATCH

@@ -50,6 +50,10 @@ class TransformersEngine:
             eos_token=tokens.get("eos_token", ""),
         )
 
+    @property
+    def on_gpu(self) -> bool:
+        return bool(self._model.device.type == "cuda")
+
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Exactly the tokens that `stream` would feed for `messages`."""
         return len(self._encode(messages))

@@ -64,7 +64,15 @@ def test_command(command: str, place: Path, surefoot: Any) -> None:
 
 def test_example(place: Path, surefoot: Any) -> None:
     assert surefoot("ingest", "docs/", "--kb", "kb", cwd=place).code == 0
-    code = blocks("python")[0]
+    first, conversation = blocks("python")
+    said = run_python(first, place)
+    assert said.startswith("answered")
+    assert "annual-leave.md" in said
+    run_python(conversation, place)
+    assert "carry over?" in surefoot("conversations", "show", "leave", "--kb", "kb", cwd=place).out
+
+
+def run_python(code: str, place: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=place,
@@ -75,5 +83,4 @@ def test_example(place: Path, surefoot: Any) -> None:
         timeout=900,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("answered")
-    assert "annual-leave.md" in done.stdout
+    return done.stdout

@@ -234,6 +234,7 @@ def test_a_peer_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     done = CliRunner().invoke(app, ["retrieve", "--size", "20", "--repeats", "1"])
     assert done.exit_code == 0, done.output
     assert "not installed: bm25s (pip install 'surefoot[bench]')" in done.stdout
+    assert "LangChain ensemble (pip install langchain-community langchain-classic" in done.stdout
 
 
 def test_out_to_nowhere_is_one_line(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given
@@ -14,8 +15,8 @@ from ingest.types import StoredChunk
 from rag.collapse import collapse, crowded
 from rag.config import RetrieveConfig
 from rag.retrieve import Retriever
-from rag.types import Passage
-from ui.view import passage_json
+from rag.types import Citation, Passage
+from ui.view import passage_json, twins, version_note
 
 SENTENCES = [f"Rule {n} says that item {n} of list {n} is kept for {n} days." for n in range(40)]
 
@@ -49,6 +50,16 @@ def test_the_newest_is_shown_where_the_best_is_dated() -> None:
     assert places(chunks, dict.fromkeys((1, 2, 3), 7)) == [(1, 2, "ac")]
     undated = [chunk(1, "a", LEAVE), chunk(2, "b", CHANGED, new)]
     assert places(undated, dict.fromkeys((1, 2), 7)) == [(1, 1, "b")]
+
+
+def test_older_versions_are_told_from_mere_twins() -> None:
+    dates = {"a": "2020-01-01", "b": "2024-01-01", "c": "", "d": "2024-01-01"}
+    chunks = [chunk(n, name, LEAVE, date) for n, (name, date) in enumerate(dates.items())]
+    families = dict.fromkeys(range(4), 7)
+    [place] = collapse(range(4), families, dict(enumerate(chunks)))
+    assert (place.row, place.also, place.older) == (1, ("a", "c", "d"), ("a",))
+    [plain] = collapse([2, 0], families, dict(enumerate(chunks)))
+    assert (plain.also, plain.older) == (("a",), ())
 
 
 def test_other_words_and_one_document_keep_their_places() -> None:
@@ -91,6 +102,11 @@ def test_versions_in_a_base(tmp_path: Path) -> None:
     assert Path(best.document).name == "2024.md"
     assert {Path(name).name for name in best.also} == {"2022.md", "2023.md"}
     assert passage_json(best)["also"] == list(best.also)
+    assert passage_json(best)["older"] == list(best.older)
+    assert twins(best).startswith("newer version of ")
+    at = Citation(best.document, best.path, best.page, best.start, best.end, best.text)
+    assert version_note([best], at) == twins(best)
+    assert version_note([best], replace(at, start=best.end, end=best.end + 1)) == ""
     texts = [passage.text for passage in search(kb)]
     assert sum("Leave is" in text for text in texts) == 1
 

@@ -43,6 +43,11 @@ def test_a_bad_setting_is_named(tmp_path: Path, text: str, named: str) -> None:
     assert named in str(caught.value)
 
 
+@pytest.mark.parametrize("tokens", [0, 64, 512])
+def test_tokens_of_a_prompt_may_be_left_to_the_machine(tokens: int) -> None:
+    assert load(env={"SUREFOOT_PROMPT_TOKENS": str(tokens)}).prompt.tokens == tokens
+
+
 def test_a_named_file_must_exist() -> None:
     with pytest.raises(ConfigError):
         load(env={"SUREFOOT_CONFIG": "/nowhere/surefoot.toml"})

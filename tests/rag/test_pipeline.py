@@ -248,6 +248,7 @@ def test_follow_ups_search_with_the_question_before() -> None:
     assert answer.status == "answered"
     assert isinstance(part.engine, ScriptedEngine)
     assert Message("assistant", SAID) in part.engine.asked[0]
+    assert answer.searched.startswith("And how many of them can be carried over? ")
 
 
 def test_counts_and_timings_are_there() -> None:

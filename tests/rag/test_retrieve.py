@@ -19,7 +19,8 @@ from ingest.testing import HashEmbedder
 from ingest.types import Hit, StoredChunk, Vectors
 from rag.config import RetrieveConfig
 from rag.errors import ConfigError
-from rag.retrieve import Retriever, fuse, query_terms
+from rag.fusion import fuse, query_terms
+from rag.retrieve import Retriever
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from ui.options import GroupOption, JsonOption, KbOption, ModelOption, WhereOpti
 
 if TYPE_CHECKING:
     from rag.types import Answer
+    from ui.held import Held
 
 QuestionArgument = Annotated[str, typer.Argument(help="The question, in quotes.")]
 
@@ -21,6 +22,12 @@ def ask(
     group: GroupOption = None,
     where: WhereOption = None,
     model: ModelOption = None,
+    conversation: Annotated[
+        str | None, typer.Option(help="Begin a conversation of this name, or go on with it.")
+    ] = None,
+    go_on: Annotated[
+        bool, typer.Option("--continue", help="Go on with the conversation held last.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Answer one question from the documents, sentence by sentence, each with its source.
@@ -32,6 +39,8 @@ def ask(
       surefoot ask "Who approves travel?" --kb ~/kb --group hr --json
 
       surefoot ask "What changed?" --kb ~/kb --where author=Ng --where "date>=2024-01-01"
+
+      surefoot ask "And for contractors?" --kb ~/kb --conversation leave
     """
     from rag.pipeline import Assistant
     from ui.console import emit_json
@@ -39,16 +48,19 @@ def ask(
 
     _not_empty(question)
     chosen = conditions(where)
-    assistant = Assistant.open(kb, model)
     groups = frozenset(group or ())
+    held = _held(kb, conversation, go_on, groups)
+    assistant = Assistant.open(kb, model)
+    history = held.history if held is not None else ()
     if json:
-        answer = assistant.answer(question, groups=groups, where=chosen)
-        emit_json(answer_json(answer))
+        answer = assistant.answer(question, history, groups, where=chosen)
+        emit_json({**answer_json(answer), **_kept(held, question, answer)})
     else:
         from ui.printing import print_answer
 
-        answer = print_answer(assistant.stream(question, groups=groups, where=chosen))
-    _audit(kb, assistant.config.review.audit_every, question, answer)
+        answer = print_answer(assistant.stream(question, history, groups, where=chosen))
+        _kept(held, question, answer)
+    _audit(kb, assistant.config.review.audit_every, question, answer, held)
 
 
 def search(
@@ -86,7 +98,34 @@ def search(
         typer.echo("Nothing found.")
 
 
-def _audit(kb: Path, every: int, question: str, answer: Answer) -> None:
+def _held(kb: Path, name: str | None, go_on: bool, groups: frozenset[str]) -> Held | None:
+    """The conversation that the question belongs to, if to any. Raises ConversationError."""
+    if name is not None and go_on:
+        raise typer.BadParameter("give --conversation or --continue, not both")
+    if name is None and not go_on:
+        return None
+    from ui.held import Held
+
+    return Held.latest(kb, groups) if name is None else Held.named(kb, name, groups)
+
+
+def _kept(held: Held | None, question: str, answer: Answer) -> dict[str, Any]:
+    """The answer has been given; a turn that can't be kept costs a warning, not the answer."""
+    if held is None:
+        return {}
+    from dataclasses import asdict
+
+    from rag.turns import ConversationError
+    from ui.console import ERR
+
+    try:
+        return {"conversation": asdict(held.keep(question, answer))}
+    except ConversationError as error:
+        ERR.print(f"not kept: {error}", markup=False)
+        return {"conversation": None}
+
+
+def _audit(kb: Path, every: int, question: str, answer: Answer, held: Held | None) -> None:
     """The answer has been given; a queue that can't be written costs a warning, not the answer."""
     if not every:
         return
@@ -94,8 +133,9 @@ def _audit(kb: Path, every: int, question: str, answer: Answer) -> None:
     from evals.review.types import Asked, ReviewError, beside
     from ui.console import ERR
 
+    before = (held.told(), held.rests_on()) if held is not None else ((), ())
     try:
-        Audit(ReviewQueue(beside(kb)), every).offer(Asked(question, answer))
+        Audit(ReviewQueue(beside(kb)), every).offer(Asked(question, answer, *before))
     except ReviewError as error:
         ERR.print(f"not kept for review: {error}", markup=False)
 
@@ -107,12 +147,12 @@ def _not_empty(question: str) -> None:
 
 def _print_passage(passage: Any, explain: bool) -> None:
     from ui.console import OUT
-    from ui.view import place, short
+    from ui.view import parts, place, short, twins
 
     where = place(passage.title, passage.path, passage.page)
     OUT.print(f"{passage.rank:>3}. [bold]{where}[/]  [dim]{passage.score:.3f}[/]")
     if explain:
-        OUT.print(f"     [dim]dense {passage.dense:.3f}   lexical {passage.lexical:.2f}[/]")
-    if passage.also:
-        OUT.print(f"     almost the same in: {', '.join(passage.also)}", markup=False)
+        OUT.print(f"     [dim]{parts(passage)}[/]")
+    if note := twins(passage):
+        OUT.print(f"     {note}", markup=False)
     OUT.print(f"     {short(passage.text, 220)}", markup=False)

@@ -40,9 +40,9 @@ def forget(
     """Remove documents for good: from every table and file of the base, and from what quotes them.
 
     That is their text, chunks, vectors and words, earlier versions and copies of the same text,
-    traces, reviews, cases made of these, and evaluation runs. Earlier generations of the base go
-    too, so a rollback can't bring anything back. A signed receipt says what was removed, with
-    hashes and counts. Stopped midway, the same command goes on.
+    traces, turns of conversations, reviews, cases made of these, and evaluation runs. Earlier
+    generations of the base go too, so a rollback can't bring anything back. A signed receipt says
+    what was removed, with hashes and counts. Stopped midway, the same command goes on.
 
     The files themselves are not touched: the next ingest of their folder brings them back.
 
@@ -71,9 +71,16 @@ def _places(kb: Path) -> list[Place]:
     from evals.review.queue import ReviewQueue
     from evals.review.types import beside
     from ingest.quotes import Traces
+    from rag.conversations import Conversations
 
     queue = ReviewQueue(beside(kb))
-    return [Traces(kb / "traces"), PromotedCases(queue), Reviews(queue), Runs(runs_folder())]
+    return [
+        Traces(kb / "traces"),
+        Conversations.beside(kb),
+        PromotedCases(queue),
+        Reviews(queue),
+        Runs(runs_folder()),
+    ]
 
 
 def _row(done: Forgotten, dry_run: bool) -> dict[str, Any]:

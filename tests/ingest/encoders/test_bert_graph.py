@@ -17,9 +17,9 @@ from ingest.embed import SentenceEmbedder, open_tokenizer
 from ingest.encoders.arithmetic import Arithmetic, fastest
 from ingest.encoders.bert import Bert, read_bert, read_weights
 from ingest.encoders.choice import open_encoder
-from ingest.encoders.graph import GraphEncoder, compiled, open_graph
+from ingest.encoders.graph import GraphEncoder, compiled, open_graph, open_graph_tokens
 from ingest.encoders.int8 import Int8, Observer, read_ranges, write_ranges
-from ingest.encoders.sentence import SentenceEncoder
+from ingest.encoders.sentence import SentenceEncoder, open_sentence_tokens
 
 pytest.importorskip("openvino", reason="the cpu extra is not installed")
 
@@ -56,6 +56,29 @@ def test_the_same_as_transformers(tiny_bert: Path, tmp_path: Path, pooling: str)
     expected = np.stack([reference(folder, text, pooling) for text in TEXTS])
     assert found.dtype == np.float32
     assert np.abs(found - expected).max() < 1e-5
+
+
+def test_states_of_tokens_by_either_way(tiny_bert: Path) -> None:
+    import torch
+    from transformers import BertModel
+
+    config, tokenizer = read_bert(tiny_bert), open_tokenizer(tiny_bert)
+    assert config is not None
+    exact = Arithmetic.float32
+    graph = open_graph_tokens(tiny_bert, config, "0" * 64, tokenizer, exact).states(TEXTS)
+    slow = open_sentence_tokens(tiny_bert).states(TEXTS)
+    model = BertModel.from_pretrained(tiny_bert).eval()
+    for text, fast, other in zip(TEXTS, graph, slow, strict=True):
+        ids = tokenizer.encode(text).ids
+        ids = ids if len(ids) <= 24 else [*ids[:23], ids[-1]]
+        with torch.no_grad():
+            states = model(torch.tensor([ids])).last_hidden_state[0].numpy()
+        states /= np.linalg.norm(states, axis=1, keepdims=True)
+        assert fast.shape == other.shape == states.shape
+        assert np.abs(fast - states).max() < 1e-5
+        # In bfloat16 where this CPU multiplies that.
+        assert np.sum(other * states, axis=1).min() > 0.99
+    assert open_graph_tokens(tiny_bert, config, "0" * 64, tokenizer, exact).states([]) == []
 
 
 @settings(max_examples=25)

@@ -1,0 +1,190 @@
+"""How soon a follow-up's first token comes, beside the first question of a conversation.
+
+Each conversation is held twice. Once from an empty cache: the first question (cold), then the
+follow-up as the assistant puts it. Once from a cache that holds the prompt's fixed beginning: the
+first question (begun), then the follow-up with the earlier prompt left standing before it and only
+sentences added that are new (continued). The time is that of the check and the first token; the
+answer to the first question is the case's own, so that all ways and models see the same text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from pathlib import Path
+from statistics import fmean
+from threading import Event
+
+from evals.bench.budget import Parts, open_parts
+from evals.bench.machine import load_average, usable_cores
+from evals.cases import open_cases
+from evals.metrics import estimate, ratio, table
+from evals.sample import CASES
+from evals.suites import get
+from evals.suites.retrieval import read_history
+from evals.types import Case, Score
+from ingest.errors import SurefootError
+from ingest.store import KnowledgeBase
+from rag.assemble import open_embedder
+from rag.config import load
+from rag.errors import EngineError
+from rag.followup import follow_up
+from rag.prompt import ASK, CHECK, CHOICES, Budget, Packed, beginning, compose, pack, target_tokens
+from rag.reading import read
+from rag.types import Decoding, Engine, Message, Passage, Rewinds
+
+WAYS = ("cold", "begun", "follow-up", "continued")
+COMPARED = (("follow-up", "cold"), ("continued", "cold"), ("follow-up", "begun"))
+
+Messages = tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is put to the model: the check, then the question; and the passages it was made of."""
+
+    check: Messages
+    messages: Messages
+    packed: Packed
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """One prompt: seconds to its first token, its tokens, and those that were not in the cache."""
+
+    seconds: float
+    tokens: int
+    anew: int
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One case, timed in all `WAYS`."""
+
+    case: Case
+    timed: dict[str, Timed]
+
+
+def put(question: str, history: Sequence[Message], parts: Parts) -> Prompt:
+    """The prompt of a question as the assistant makes it."""
+    query = follow_up(question, history).searched
+    reading = read(query, parts.retriever.retrieve(query), parts.guard, parts.embedder)
+    budget = Budget(target_tokens(0, on_gpu=False), parts.engine.window // 2)
+    count = parts.engine.count_tokens
+    packed = pack(question, history, reading.passages, reading.units, budget, count)
+    return Prompt(packed.check, packed.messages, packed, reading.passages)
+
+
+def continued(first: Prompt, answer: Message, question: str, second: Prompt) -> Prompt:
+    """The second question after the whole first prompt, with the sentences that are new."""
+    shown = {(first.passages[u.passage].document, u.start) for u in first.packed.units}
+    fresh = [
+        unit
+        for unit in second.packed.units
+        if (second.passages[unit.passage].document, unit.start) not in shown
+    ]
+    before = (*first.messages, answer)
+    check, last = (compose(question, (), second.passages, fresh, ask)[-1] for ask in (CHECK, ASK))
+    return Prompt((*before, check), (*before, last), second.packed, second.passages)
+
+
+def timed(parts: Parts, prompt: Prompt, cached: Messages) -> Timed:
+    """Check and first token; `cached` is what the cache holds of a prompt."""
+    began = time.perf_counter()
+    parts.engine.score(prompt.check, CHOICES)
+    with closing(parts.engine.stream(prompt.messages, Decoding(max_tokens=1), Event())) as tokens:
+        next(tokens, None)
+    seconds = time.perf_counter() - began
+    count, tokens_in_all = parts.engine.count_tokens, parts.engine.count_tokens(prompt.messages)
+    same = [
+        a for a, _ in takewhile(lambda p: p[0] == p[1], zip(cached, prompt.messages, strict=False))
+    ]
+    return Timed(seconds, tokens_in_all, tokens_in_all - (count(same) if same else 0))
+
+
+def converse(case: Case, parts: Parts) -> Conversation:
+    """Time one conversation in all ways."""
+    asked, answer = read_history(case.row)[-2:]
+    question = case.row["query"]
+    first = put(asked.content, (), parts)
+    second = put(question, (asked, answer), parts)
+    found = {}
+    for opening, onward, cached in (
+        ("cold", ("follow-up", second), ()),
+        ("begun", ("continued", continued(first, answer, question, second)), beginning()[:1]),
+    ):
+        _leave(parts.engine, cached)
+        found[opening] = timed(parts, first, cached)
+        way, prompt = onward
+        found[way] = timed(parts, prompt, first.messages)
+    return Conversation(case, found)
+
+
+def _leave(engine: Engine, cached: Messages) -> None:
+    """Put the cache into the state of an empty start, or of one that has read the beginning."""
+    if not isinstance(engine, Rewinds):
+        raise EngineError(engine.name, "its cache can't be rewound")
+    engine.rewind(beginning() if cached else ())
+
+
+def lines(found: Sequence[Conversation]) -> Iterator[str]:
+    """What it came to, for people."""
+    yield f"{len(found)} conversations; means: tokens of the prompt, tokens read anew, seconds"
+    for way in WAYS:
+        of = [item.timed[way] for item in found]
+        tokens, anew = fmean(t.tokens for t in of), fmean(t.anew for t in of)
+        yield f"{way}: {tokens:.0f}, {anew:.0f}, {fmean(t.seconds for t in of):.2f}"
+    for way, other in COMPARED:
+        yield _ratio(found, way, other)
+
+
+def _ratio(found: Sequence[Conversation], way: str, other: str) -> str:
+    scores = [
+        Score(
+            item.case.id,
+            item.case.cluster,
+            "scored",
+            {"way": item.timed[way].seconds, "other": item.timed[other].seconds},
+        )
+        for item in found
+    ]
+    value = estimate(ratio("ratio", "way", "other", bounds=None), table(scores))
+    return f"time to first token, {way} / {other}: {value}"
+
+
+def main() -> None:
+    """`python -m evals.bench.followup_latency --kb KB [--cases FILE] [--model NAME]`."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--cases", type=Path, default=CASES / "qa.jsonl", help="with `history`")
+    parser.add_argument("--kb", type=Path, required=True)
+    parser.add_argument("--sample", type=int, help="conversations; default: all")
+    parser.add_argument("--model", help="default: the configured one")
+    given = parser.parse_args()
+    before = load_average()
+    try:
+        config = load()
+        if given.model:
+            config = replace(config, engine=replace(config.engine, model=given.model))
+        cases = open_cases([given.cases], get("qa").check).read()
+        wanted = [case for case in cases if len(read_history(case.row)) > 1]
+        embedder = open_embedder()
+        with closing(KnowledgeBase.open(given.kb, embedder)) as base:
+            parts = open_parts(base, embedder, config)
+            found = []
+            for case in wanted[: given.sample]:
+                found.append(converse(case, parts))
+                print(case.id, file=sys.stderr, flush=True)
+    except (SurefootError, ValueError) as error:
+        sys.exit(str(error))
+    load_now = f"load {before:.1f} before, {load_average():.1f} after"
+    print("\n".join([*lines(found), f"{config.engine.model}; {load_now}; {usable_cores()} cores"]))
+
+
+if __name__ == "__main__":
+    main()
