@@ -129,9 +129,9 @@ class Retriever:
 
     def _ranked(self, search: _Search, wanted: int) -> list[Scored]:
         """The first stage: `wanted` candidates of each search, fused, best first."""
-        found = search.searches, search.groups
-        near = {hit.row: hit.score for hit in found[0].dense(search.vector, wanted, found[1])}
-        words = {hit.row: hit.score for hit in found[0].lexical(search.terms, wanted, found[1])}
+        searches, groups = search.searches, search.groups
+        near = {hit.row: hit.score for hit in searches.dense(search.vector, wanted, groups)}
+        words = {hit.row: hit.score for hit in searches.lexical(search.terms, wanted, groups)}
         self._complete(search, near, words)
         return fuse(near, words, self._config.dense_weight)
 
