@@ -136,7 +136,8 @@ def shown_share(index: Index, embedder: Embedder, questions: Sequence[Question])
     """Share of questions with one of their answers in the beginning of what is shown for them."""
     if not questions:
         return None
-    retriever = Retriever(index, embedder, Config().retrieve)
+    # Names in wider passages would lead to other documents.
+    retriever = Retriever(index, embedder, replace(Config().retrieve, links=0))
     return fmean(
         contains_answer(
             beginning(retriever.retrieve(q.text), embedder.count_tokens, SHOWN_TOKENS), q.answers

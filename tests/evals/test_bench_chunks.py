@@ -47,8 +47,10 @@ def base(corpus: tuple[Path, Path], tmp_path: Path) -> Iterator[KnowledgeBase]:
 
 
 def test_a_wide_passage_is_the_text_of_its_document(base: KnowledgeBase) -> None:
-    narrow = Retriever(base, EMBEDDER, RetrieveConfig()).retrieve("ferry crew", top=6)
-    wide = Retriever(chunks.Wide(base), EMBEDDER, RetrieveConfig()).retrieve("ferry crew", top=6)
+    narrow = Retriever(base, EMBEDDER, RetrieveConfig(links=0)).retrieve("ferry crew", top=6)
+    wide = Retriever(chunks.Wide(base), EMBEDDER, RetrieveConfig(links=0)).retrieve(
+        "ferry crew", top=6
+    )
     assert [p.document for p in wide] == [p.document for p in narrow]
     for small, large in zip(narrow, wide, strict=True):
         assert large.start <= small.start < small.end <= large.end
@@ -90,7 +92,7 @@ def test_no_more_is_shown_than_there_is_room_for(texts: list[str], tokens: int) 
 @pytest.fixture
 def fake_embedder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "open_bulk_embedder", lambda: EMBEDDER)
-    monkeypatch.setattr("rag.assemble.open_bulk_embedder", lambda: EMBEDDER)
+    monkeypatch.setattr("rag.assemble.open_plain_embedder", lambda: EMBEDDER)
 
 
 @pytest.mark.usefixtures("fake_embedder")

@@ -27,16 +27,16 @@ def test_hidden_libraries_come_back() -> None:
     code = """
 import sys
 from rag.safety.lean import hidden
-with hidden(("colorsys",)):
+with hidden(("pyclbr",)):
     try:
-        import colorsys
+        import pyclbr
     except ImportError:
         print("hidden")
-import colorsys
-print(colorsys.__name__)
+import pyclbr
+print(pyclbr.__name__)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["hidden", "colorsys"]
+    assert done.stdout.splitlines() == ["hidden", "pyclbr"]
 
 
 def test_what_is_loaded_stays() -> None:
