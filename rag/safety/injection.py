@@ -2,10 +2,13 @@
 
 The head was trained by `evals.train.injection`; `weights/injection.md` is its card. Documents are
 read sentence by sentence, so that one planted sentence is found among a hundred honest ones and
-taken out alone. A rule that spans sentences marks all of them.
+taken out alone. A rule that spans sentences marks all of them. In a document, "ignore all previous
+instructions" announces more: the rest of its paragraph goes too, however harmless it sounds.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from rag.safety.heads import Embed, Heads
 from rag.safety.injection_rules import RULES
@@ -14,6 +17,7 @@ from rag.safety.units import Unit, sentences, windows
 from rag.types import Finding, Stage
 
 DOCUMENT = "PROMPT_INJECTION_DOCUMENT"
+_OVERRIDE = "injection:override"
 
 
 class InjectionFilter:
@@ -33,6 +37,8 @@ class InjectionFilter:
         """Findings labelled PROMPT_INJECTION over whole sentences."""
         units = sentences(text)
         found = [_widened(finding, units) for finding in self._rules(text, stage)]
+        if stage == "passage":
+            found = [_to_paragraph_end(finding, text) for finding in found]
         return found + self._learned(text, units, stage)
 
     def score(self, text: str) -> float:
@@ -60,6 +66,14 @@ class InjectionFilter:
             for unit, score in zip(units, scores, strict=True)
             if score >= self._heads.thresholds[head]
         ]
+
+
+def _to_paragraph_end(finding: Finding, text: str) -> Finding:
+    """An override stretched over what it makes room for; other findings as they are."""
+    if finding.source != _OVERRIDE:
+        return finding
+    end = text.find("\n\n", finding.end)
+    return replace(finding, end=len(text) if end < 0 else end)
 
 
 def _widened(finding: Finding, units: list[Unit]) -> Finding:
