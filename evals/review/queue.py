@@ -24,8 +24,7 @@ from evals.review.store import (
     count_up,
     item_of,
     now,
-    opened,
-    writing,
+    queue_file,
 )
 from evals.review.types import (
     SOURCES,
@@ -52,20 +51,21 @@ class ReviewQueue:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._file = queue_file(path)
 
     def report(self, asked: Asked, source: Source, reason: str = "") -> int:
         """Put an answer into the queue; its number. One reported before keeps its place."""
-        with writing(self.path) as db:
+        with self._file.writing() as db:
             return add_report(db, asked, source, clean_words(reason))
 
     def thumbs_up(self) -> None:
         """Count an answer that somebody liked."""
-        with writing(self.path) as db:
+        with self._file.writing() as db:
             count_up(db, "thumbs-up")
 
     def sample(self, asked: Asked, every: int) -> int | None:
         """Count an answer; each `every`-th one enters the queue, and its number comes back."""
-        with writing(self.path) as db:
+        with self._file.writing() as db:
             turn = count_up(db, "answers") % every == 0
             return add_report(db, asked, "audit", "") if turn else None
 
@@ -97,7 +97,7 @@ class ReviewQueue:
         """How many items are in each state."""
         found = dict.fromkeys(STATES, 0)
         if self.path.exists():
-            with opened(self.path) as db:
+            with self._file.opened() as db:
                 found.update(db.execute("SELECT state, count(*) FROM items GROUP BY state"))
         return found
 
@@ -106,7 +106,7 @@ class ReviewQueue:
         if not self.path.exists():
             return ()
         query = "SELECT at, who, before, after, note FROM events WHERE item = ? ORDER BY id"
-        with opened(self.path) as db:
+        with self._file.opened() as db:
             return tuple(Event(*row) for row in db.execute(query, (number,)))
 
     def stats(self) -> Stats:
@@ -177,9 +177,9 @@ class ReviewQueue:
         """Remove every item that rests on one of these documents; how many there were."""
         found = [item.id for item in self.resting_on(documents)]
         if found:
-            with writing(self.path) as db:
+            with self._file.writing() as db:
                 db.executemany("DELETE FROM items WHERE id = ?", [(number,) for number in found])
-            with opened(self.path) as db:
+            with self._file.opened() as db:
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return len(found)
 
@@ -206,7 +206,7 @@ class ReviewQueue:
         change = (
             f"UPDATE items SET {columns}, version = version + 1 WHERE id = :id AND version = :v"
         )
-        with writing(self.path) as db:
+        with self._file.writing() as db:
             done = db.execute(change, {**fields, "id": item.id, "v": item.version})
             if done.rowcount != 1:
                 raise _conflict(db, item)
@@ -215,14 +215,14 @@ class ReviewQueue:
     def _select(self, clause: str, values: Sequence[Any]) -> Iterator[Item]:
         if not self.path.exists():
             return
-        with opened(self.path) as db:
+        with self._file.opened() as db:
             rows = db.execute(f"SELECT * FROM items {clause}", values).fetchall()
         yield from map(item_of, rows)
 
     def _counter(self, name: str) -> int:
         if not self.path.exists():
             return 0
-        with opened(self.path) as db:
+        with self._file.opened() as db:
             row = db.execute("SELECT value FROM counters WHERE name = ?", (name,)).fetchone()
             return int(row[0]) if row else 0
 

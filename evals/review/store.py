@@ -6,17 +6,16 @@ One connection an operation: it costs a millisecond, and nothing is shared betwe
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from evals.review.types import SOURCES, Asked, Item, ReviewError, Source, clean_words
+from rag.private_file import PrivateFile
 from rag.types import (
     Answer,
     Citation,
@@ -30,10 +29,8 @@ from rag.types import (
 )
 
 FORMAT = 1
-BUSY_SECONDS = 30.0
 
-TABLES = f"""
-PRAGMA user_version = {FORMAT};
+TABLES = """
 CREATE TABLE items (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   uid TEXT NOT NULL UNIQUE, created TEXT NOT NULL,
@@ -60,60 +57,9 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection to a queue that exists. Raises ReviewError for whatever SQLite says."""
-    try:
-        with closing(_connect(path)) as connection:
-            found = connection.execute("PRAGMA user_version").fetchone()[0]
-            if found != FORMAT:
-                raise ReviewError(f"{path} has format {found}, this program needs {FORMAT}")
-            yield connection
-    except sqlite3.Error as error:
-        raise ReviewError(f"{path}: {error}") from error
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[sqlite3.Connection]:
-    """All of the body's writes or none; the queue is made if there is none yet."""
-    if not path.exists():
-        _make(path)
-    with opened(path) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-    connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA foreign_keys = ON")
-    # What is forgotten is overwritten, not only unlinked.
-    connection.execute("PRAGMA secure_delete = ON")
-    return connection
-
-
-def _make(path: Path) -> None:
-    """Make it aside and link it into place: it is whole and private before anyone can see it."""
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        with closing(_connect(aside)) as connection:
-            connection.executescript(TABLES)
-            connection.execute("PRAGMA journal_mode = WAL")
-        os.link(aside, path)
-    except FileExistsError:
-        return  # another process was quicker; its queue is as good
-    except (OSError, sqlite3.Error) as error:
-        raise ReviewError(f"{path} cannot be made: {error}") from error
-    finally:
-        aside.unlink(missing_ok=True)
+def queue_file(path: Path) -> PrivateFile:
+    """The queue at `path`, there or not yet. What goes wrong with it is a ReviewError."""
+    return PrivateFile(path, FORMAT, TABLES, ReviewError)
 
 
 def add_report(db: sqlite3.Connection, asked: Asked, source: Source, reason: str) -> int:
