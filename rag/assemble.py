@@ -33,19 +33,20 @@ EMBEDDING_CACHE = 4096
 @cache
 def open_plain_embedder() -> Embedder:
     """The default embedder, one a process. Raises ModelUnavailable."""
-    path = resolve(EMBEDDER)
-    from ingest.embed import SentenceEmbedder
-
-    return SentenceEmbedder(path, EMBEDDER, spec(EMBEDDER).sha256)
+    return _open_embedder(bulk=False)
 
 
 @cache
 def open_bulk_embedder() -> Embedder:
     """The default embedder for documents: faster, less exact. Raises ModelUnavailable."""
+    return _open_embedder(bulk=True)
+
+
+def _open_embedder(bulk: bool) -> Embedder:
     path = resolve(EMBEDDER)
     from ingest.embed import SentenceEmbedder
 
-    return SentenceEmbedder(path, EMBEDDER, spec(EMBEDDER).sha256, bulk=True)
+    return SentenceEmbedder(path, EMBEDDER, spec(EMBEDDER).sha256, bulk)
 
 
 @cache
