@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, replace
@@ -23,7 +24,7 @@ from rag.retrieve import Retriever
 from rag.safety.guard import Guard
 from rag.safety.policy import DEFAULT, Policy, Rule
 from rag.trace import Tracer
-from rag.types import Decoding, Engine
+from rag.types import Decoding, Engine, Observer
 
 EMBEDDER = "all-minilm-l6-v2"
 NER = "en-core-web-sm"
@@ -108,10 +109,11 @@ def open_assistant(
     model: str | None = None,
     config: Config | None = None,
     tracer: Tracer | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Assistant:
     """Everything for answering over `kb`; parts that don't need each other load side by side.
 
-    Traces go to the knowledge base's folder, or to `tracer`.
+    Traces go to the knowledge base's folder, or to `tracer`. `observers` hear how answers end.
     """
     config = config or load()
     if model:
@@ -136,6 +138,7 @@ def open_assistant(
         embedder=embedder,
         config=config,
         tracer=tracer or Tracer(kb / "traces", facts),
+        observers=observers,
     )
 
 

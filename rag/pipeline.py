@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -28,6 +29,7 @@ from rag.types import (
     Decoding,
     Engine,
     Message,
+    Observer,
     Placed,
     Rewinds,
     Shown,
@@ -53,11 +55,13 @@ class Assistant:
         embedder: Embedder,
         config: Config,
         tracer: Tracer,
+        observers: Sequence[Observer] = (),
     ) -> None:
         self.retriever = retriever
         self.engine = engine
         self.guard = guard
         self.config = config
+        self.observers = tuple(observers)
         self._grounder = grounder
         self._embedder = embedder
         self._tracer = tracer
@@ -78,9 +82,11 @@ class Assistant:
         groups: frozenset[str] = frozenset(),
         cancel: Event | None = None,
         where: Where = (),
+        decoding: Decoding | None = None,
+        by: str = "",
     ) -> Answer:
         """The whole answer at once. See `stream`."""
-        for event in self.stream(question, history, groups, cancel, where):
+        for event in self.stream(question, history, groups, cancel, where, decoding, by):
             if isinstance(event, Answer):
                 return event
         raise AssertionError("a stream always ends with its answer")
@@ -103,20 +109,34 @@ class Assistant:
         groups: frozenset[str] = frozenset(),
         cancel: Event | None = None,
         where: Where = (),
+        decoding: Decoding | None = None,
+        by: str = "",
     ) -> Iterator[AnswerEvent]:
         """Stages as they finish, sentences as they may be shown, and the Answer as the last event.
 
         Only documents without groups, or with one of `groups`, are ever looked at, and of those
         only passages of which every condition of `where` holds. Setting `cancel` stops the model
-        within a token; nothing that was held back is shown.
+        within a token; nothing that was held back is shown. `decoding` takes the place of the
+        config's. `by` names the asker (never by personal data) to the observers.
         """
+        began, answered = time.time_ns(), False
         named, grounding = " and ".join(map(str, where)), self.config.grounding
         draft = Draft(question, self.engine, self._grounder, grounding, self._tracer, named)
-        stop = cancel or Event()
-        for event in self._events(draft, question, history, groups, where, stop):
-            if isinstance(event, Shown):
-                draft.first_shown()
-            yield event
+        how, stop = decoding or self._decoding(), cancel or Event()
+        try:
+            for event in self._events(draft, question, history, groups, where, how, stop):
+                if isinstance(event, Shown):
+                    draft.first_shown()
+                elif isinstance(event, Answer):
+                    answered = True
+                    for observer in self.observers:
+                        observer.answered(event, began, by)
+                yield event
+        except BaseException as error:
+            # Also a reader who has left: that closes the generator where it stands.
+            for observer in () if answered else self.observers:
+                observer.failed(error, began, by)
+            raise
 
     def _events(
         self,
@@ -125,6 +145,7 @@ class Assistant:
         history: Sequence[Message],
         groups: frozenset[str],
         where: Where,
+        decoding: Decoding,
         stop: Event,
     ) -> Iterator[AnswerEvent]:
         verdict = self.guard.check(question, "question")
@@ -146,14 +167,14 @@ class Assistant:
         if not reading.units or reading.best < self.config.grounding.near:
             yield from draft.abstained("no passage comes near the question")
             return
-        packed = self._pack(question, history, reading)
+        packed = self._pack(question, history, reading, decoding)
         draft.packed(packed)
         yield draft.stage("budget")
         yes, no = self.engine.score(packed.check, CHOICES)
         trusted = draft.weigh(yes - no)
         yield draft.stage("check")
         if trusted or self.config.grounding.policy == "annotate":
-            yield from self._speak(draft, packed, stop)
+            yield from self._speak(draft, packed, decoding, stop)
         else:
             yield from draft.abstained("the passages do not seem to answer this")
 
@@ -162,9 +183,10 @@ class Assistant:
         question: str,
         history: Sequence[Message],
         reading: Reading,
+        decoding: Decoding,
     ) -> Packed:
-        engine, prompt = self.config.engine, self.config.prompt
-        limit = self.engine.window - min(engine.max_tokens, self.engine.window // 2)
+        prompt, window = self.config.prompt, self.engine.window
+        limit = window - min(decoding.max_tokens, window // 2)
         on_gpu = isinstance(self.engine, Placed) and self.engine.on_gpu
         target = target_tokens(prompt.tokens, on_gpu)
         budget = Budget(target, limit, prompt.history_share)
@@ -179,10 +201,12 @@ class Assistant:
         )
         return replace(packed, dropped=(*reading.dropped, *packed.dropped))
 
-    def _speak(self, draft: Draft, packed: Packed, stop: Event) -> Iterator[AnswerEvent]:
+    def _speak(
+        self, draft: Draft, packed: Packed, decoding: Decoding, stop: Event
+    ) -> Iterator[AnswerEvent]:
         """Generate under the guard; each segment that leaves it is grounded, then shown or not."""
         guard = StreamGuard(self._check_answer)
-        with closing(self.engine.stream(packed.messages, self._decoding(), stop)) as tokens:
+        with closing(self.engine.stream(packed.messages, decoding, stop)) as tokens:
             for token in tokens:
                 draft.token(token)
                 for released in guard.feed(token.text):
