@@ -17,6 +17,7 @@ from rag.config import Config, load
 from rag.errors import ConfigError
 from rag.grounding import Grounder
 from rag.models import catalogue, resolve, sha256_of, spec
+from rag.observe import Observer
 from rag.pipeline import Assistant
 from rag.prompt import SYSTEM, beginning
 from rag.rerank import LATE, LateInteraction, Reranker, open_cross_encoder
@@ -24,7 +25,7 @@ from rag.retrieve import Retriever
 from rag.safety.guard import Guard
 from rag.safety.policy import DEFAULT, Policy, Rule
 from rag.trace import Tracer
-from rag.types import Decoding, Engine, Observer
+from rag.types import Decoding, Engine
 
 EMBEDDER = "all-minilm-l6-v2"
 NER = "en-core-web-sm"

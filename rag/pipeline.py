@@ -15,6 +15,7 @@ from rag.config import Config
 from rag.draft import Draft
 from rag.followup import follow_up
 from rag.grounding import Grounder
+from rag.observe import Observer
 from rag.prompt import CHOICES, SYSTEM, Budget, Packed, beginning, pack, target_tokens
 from rag.reading import Reading, read
 from rag.retrieve import Retriever
@@ -29,7 +30,6 @@ from rag.types import (
     Decoding,
     Engine,
     Message,
-    Observer,
     Placed,
     Rewinds,
     Shown,

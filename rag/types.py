@@ -296,18 +296,6 @@ class Answer:
     searched: str = ""
 
 
-class Observer(Protocol):
-    """Hears how every question ended, once each. It must not raise; it says by log what went wrong.
-
-    `began_ns` is when the question came, in nanoseconds of Unix time; `by` names the asker. An
-    `error` of GeneratorExit is a reader who left.
-    """
-
-    def answered(self, answer: Answer, began_ns: int, by: str) -> None: ...
-
-    def failed(self, error: BaseException, began_ns: int, by: str) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class StageDone:
     """A stage of the pipeline has finished, `ms` after the question came."""
