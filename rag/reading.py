@@ -11,15 +11,12 @@ from dataclasses import dataclass, replace
 
 from ingest.sentences import split_sentences
 from ingest.types import Embedder
-from rag.claims import content_words
-from rag.prompt import Unit, smooth
+from rag.prompt import Unit
 from rag.safety.guard import Guard
 from rag.safety.policy import PERSONAL
 from rag.safety.redact import Mask, masks, redact
 from rag.types import Dropped, Finding, Passage, Verdict
-
-# How a sentence's worth is put together: meaning, shared words, and its passage's own rank.
-MEANING, WORDS, RANK = 0.7, 0.3, 0.15
+from rag.worth import valued
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,7 @@ def read(question: str, passages: Sequence[Passage], guard: Guard, embedder: Emb
         if lost:
             what = f"{lost} sentence(s) of passage {index + 1} ({passage.title})"
             dropped.append(Dropped(what, 0, "instructions or harmful content in a document"))
-    units, best = _valued(question, passages, pieces, embedder)
+    units, best = valued(question, passages, pieces, embedder)
     findings = tuple(
         _located(finding, passage)
         for passage, verdict in zip(passages, verdicts, strict=True)
@@ -122,48 +119,3 @@ def _shift(mask: Mask, by: int) -> Mask:
 def _located(finding: Finding, passage: Passage) -> Finding:
     """The finding with its span in the document instead of in the passage."""
     return replace(finding, start=finding.start + passage.start, end=finding.end + passage.start)
-
-
-def _valued(
-    question: str, passages: Sequence[Passage], pieces: Sequence[Unit], embedder: Embedder
-) -> tuple[tuple[Unit, ...], float]:
-    """The units with their values, and the best plain value (before neighbours share in it)."""
-    if not pieces:
-        return (), 0.0
-    texts = [_in_context(unit, passages[unit.passage]) for unit in pieces]
-    vectors = embedder.embed([question, *texts])
-    near = vectors[1:] @ vectors[0]
-    wanted = content_words(question)
-    plain = [
-        MEANING * float(near[i]) + WORDS * _share(wanted, texts[i]) for i in range(len(pieces))
-    ]
-    ranked = [plain[i] + RANK * passages[unit.passage].score for i, unit in enumerate(pieces)]
-    values: list[float] = []
-    for index in range(len(passages)):
-        mine = [i for i, unit in enumerate(pieces) if unit.passage == index]
-        values += _with_headers(smooth([ranked[i] for i in mine]), [pieces[i].text for i in mine])
-    units = tuple(replace(unit, value=value) for unit, value in zip(pieces, values, strict=True))
-    return units, max(plain)
-
-
-def _with_headers(values: Sequence[float], texts: Sequence[str]) -> list[float]:
-    """A table's first row is worth as much as its best row: without it the others mean nothing."""
-    result = list(values)
-    first: int | None = None
-    for index, text in enumerate(texts):
-        if text.count("|") < 2 and " | " not in text:
-            first = None
-        elif first is None:
-            first = index
-        else:
-            result[first] = max(result[first], values[index])
-    return result
-
-
-def _in_context(unit: Unit, passage: Passage) -> str:
-    place = passage.headings[-1] if passage.headings else passage.title
-    return f"{place}: {unit.text}" if place else unit.text
-
-
-def _share(wanted: frozenset[str], text: str) -> float:
-    return len(wanted & content_words(text)) / len(wanted) if wanted else 0.0
