@@ -15,6 +15,7 @@ from ingest.store import KnowledgeBase
 from rag.assemble import EMBEDDER, NER
 from rag.config import Config
 from rag.models import catalogue, sha256_of, spec
+from rag.releases.variant import STAGES_OF_VARIANT
 
 _ROOT = Path(__file__).parents[1]
 _CODE = ("ingest", "rag", "evals/suites", "evals/documents.py")
@@ -34,9 +35,10 @@ def code_hash() -> str:
 
 def policy_hash(config: Config, groups: Collection[str] = ()) -> str:
     """Of what the asker may see, and all settings but the model's name, which stands by itself."""
-    settings = {**asdict(config), "groups": sorted(groups)}
+    stages = asdict(config)
+    settings = {name: stages[name] for name in STAGES_OF_VARIANT}
     settings["engine"].pop("model")
-    settings.pop("review", None)
+    settings["groups"] = sorted(groups)
     return _short(settings)
 
 

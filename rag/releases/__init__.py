@@ -1,0 +1,1 @@
+"""Variants of the assistant: named, compared on part of the traffic, promoted and rolled back."""
