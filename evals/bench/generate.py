@@ -1,5 +1,6 @@
 """`surefoot bench generate`: our llama.cpp engine beside llama-cpp-python alone, on one GGUF file.
 
+Then what an answer costs outside the model, and many prompts at once (see `overhead`, `batch`).
 Both read the same new prompt each round, decode greedily, then get a second question in the same
 conversation, whose beginning each may keep from the first. What ours adds is the probability of
 every token, exact counts, stop strings and cancelling; the bench says what that costs.
@@ -33,7 +34,16 @@ Reply = Callable[[Sequence[Message], int], Iterable[str]]
 
 def plan(size: int, workspace: Path, say: Say) -> list[Contest]:
     """Prompts of `size` sentences. Raises ModelUnavailable, EngineError if llama.cpp is missing."""
-    del workspace
+    from evals.bench import batch, overhead
+
+    return [
+        _decoding(size, say),
+        overhead.contest(MODEL, workspace, say),
+        batch.contest(size, workspace, say),
+    ]
+
+
+def _decoding(size: int, say: Say) -> Contest:
     say(f"loading {MODEL} twice")
     path, threads = resolve(MODEL), usable_cores()
     engine = LlamaCppEngine(path, MODEL, spec(MODEL).sha256, WINDOW, threads)
@@ -64,7 +74,7 @@ def plan(size: int, workspace: Path, say: Say) -> list[Contest]:
         f" the two replies to one prompt are {'the same' if same else 'different'}"
     )
     compared = ("seconds", "prompt_s", "decode_ms_per_token", "follow_up_s")
-    return [Contest("generate", what, sides, compared)]
+    return Contest("generate", what, sides, compared)
 
 
 def _prompt(size: int, number: int) -> tuple[Message, ...]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Generator, Sequence
 from threading import Event
 
+from rag.engines.beams import one_beam
 from rag.engines.stops import StopScanner
 from rag.types import Decoding, Message, Token
 
@@ -44,6 +45,7 @@ class ScriptedEngine:
         self, messages: Sequence[Message], decoding: Decoding, cancel: Event
     ) -> Generator[Token, None, None]:
         """The next reply, word by word; the log-probability of every token is -0.1."""
+        one_beam(self.name, decoding)
         self.asked.append(tuple(messages))
         reply = self._replies[min(len(self.asked), len(self._replies)) - 1]
         scanner = StopScanner(decoding.stop)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -294,9 +296,46 @@ def test_generate_in_small(small_lm_path: Path, monkeypatch: pytest.MonkeyPatch)
     from evals.bench import generate
 
     monkeypatch.setattr(generate, "MAX_TOKENS", 6)
-    (contest,) = run_bench("generate", generate.plan, 2, 1, quiet).contests
+    contest = run_contest(generate._decoding(2, quiet), 1, quiet)
     assert "the same" in contest.what
     assert all(np.isfinite(side.figures["decode_tokens_per_s"].median) for side in contest.sides)
+
+
+def test_batch_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from evals.bench import batch
+
+    monkeypatch.setattr(batch, "CPU_PROMPTS", 3)
+    monkeypatch.setattr(batch, "CPU_TOKENS", 5)
+    contest = run_contest(batch.contest(2, tmp_path, quiet), 1, quiet)
+    if "no GPU was measured" in contest.what:
+        assert "3 of 3 replies are the same" in contest.what
+    assert all(side.figures["decoded_tokens_per_s"].median > 0 for side in contest.sides)
+
+
+@pytest.mark.e2e
+def test_overhead_in_small(
+    small_lm_path: Path, ner_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from evals.bench import overhead
+
+    monkeypatch.setattr(overhead, "QUESTIONS", 1)
+    contest = overhead.contest(small_lm_path.parent.name, tmp_path, quiet)
+    (ours,) = run_contest(contest, 1, quiet).sides
+    assert 0 < ours.figures["outside_model_percent"].median < 100
+
+
+def test_a_stopwatch_counts_the_model_alone() -> None:
+    from evals.bench.overhead import Stopwatch
+    from rag.engines.scripted import ScriptedEngine
+    from rag.types import Decoding, Message
+
+    watch = Stopwatch(ScriptedEngine(["one two three"]))
+    asked = [Message("user", "what?")]
+    for _ in watch.stream(asked, Decoding(), Event()):
+        time.sleep(0.02)
+    assert 0 < watch.seconds < 0.02
+    assert watch.count_tokens(asked) == 5
+    assert watch.score(asked, ("Yes", "No")) == [-0.5, -2.5]
 
 
 @pytest.mark.models

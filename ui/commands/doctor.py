@@ -6,13 +6,18 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from ui.options import JsonOption
+
+if TYPE_CHECKING:
+    from rag.engines.advice import Advice, Card
 
 SOMETHING_MISSING = 3
 NEEDED = (
@@ -25,7 +30,7 @@ NEEDED = (
     "spacy",
     "streamlit",
 )
-ONE_OF = ("llama-cpp-python", "accelerate")
+ONE_OF = ("llama-cpp-python", "accelerate", "openai")
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "neon", "asimd")
 
 
@@ -45,13 +50,16 @@ def doctor(json: JsonOption = False) -> None:
     missing += [f"model {name}: {models[name]}" for name in defaults if models[name] != "ready"]
     if packages["llama-cpp-python"] is None:
         missing.append("package llama-cpp-python (the CPU engine)")
+    cards = _cards()
+    machine = _machine(home(), cards)
     report = {
         "python": platform.python_version(),
-        "machine": _machine(home()),
+        "machine": machine,
         "packages": packages,
         "models": models,
         "home": str(home()),
         "engine": _engine(packages),
+        "choice": asdict(_choice(machine, cards, packages["torch"] or "")),
         "missing": missing,
     }
     if json:
@@ -71,7 +79,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _machine(root: Path) -> dict[str, Any]:
+def _machine(root: Path, cards: Sequence[Card]) -> dict[str, Any]:
     from rag.engines.llamacpp import usable_cpus
 
     place = root if root.exists() else Path.home()
@@ -81,7 +89,7 @@ def _machine(root: Path) -> dict[str, Any]:
         "memory_gb": _memory_gb(),
         "disk_free_gb": round(shutil.disk_usage(place).free / 1e9, 1),
         "instructions": _instructions(),
-        "gpu": _gpu(),
+        "gpu": ", ".join(card.name for card in cards) or None,
     }
 
 
@@ -99,16 +107,48 @@ def _instructions() -> list[str]:
     return [flag for flag in FLAGS if flag in words]
 
 
-def _gpu() -> str | None:
-    """The card's name, asked of the driver's own tool: torch takes seconds to load."""
+def _cards() -> tuple[Card, ...]:
+    """The GPUs, asked of the driver's own tool: torch takes seconds to load."""
     import subprocess
 
     tool = shutil.which("nvidia-smi")
     if tool is None:
-        return None
-    command = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    return done.stdout.strip().splitlines()[0] if done.returncode == 0 and done.stdout else None
+        return ()
+    command = [tool, "--query-gpu=name,memory.total,compute_cap", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        typer.echo(f"nvidia-smi does not answer: {error}", err=True)
+        return ()
+    return parse_cards(done.stdout) if done.returncode == 0 else ()
+
+
+def parse_cards(text: str) -> tuple[Card, ...]:
+    """GPUs out of lines of name, memory in MiB and compute capability; odd lines are left out."""
+    from rag.engines.advice import Card
+
+    rows = [[part.strip() for part in line.rsplit(",", 2)] for line in text.splitlines()]
+    return tuple(
+        Card(row[0], float(row[1]) * 2**20 / 1e9, float(row[2]))
+        for row in rows
+        if len(row) == 3 and all(part.replace(".", "", 1).isdecimal() for part in row[1:])
+    )
+
+
+def _choice(machine: dict[str, Any], cards: tuple[Card, ...], torch: str) -> Advice:
+    """What this machine does best with. A torch without CUDA says so in its version."""
+    from rag.config import load
+    from rag.engines.advice import Facts, LocalModel, advise
+    from rag.models import catalogue
+
+    local = [
+        LocalModel(model.name, sum(file.bytes for file in model.files) / 1e9)
+        for model in catalogue().values()
+        if model.role == "causal-lm"
+    ]
+    cuda = bool(torch) and not torch.endswith("+cpu")
+    facts = Facts(machine["cpus"], machine["memory_gb"], cards, cuda)
+    return advise(facts, load().engine.window, local)
 
 
 def _engine(packages: dict[str, str | None]) -> str:
@@ -129,6 +169,9 @@ def _print(report: dict[str, Any]) -> None:
     )
     typer.echo(f"cache      {report['home']}")
     typer.echo(f"engine     {report['engine']}")
+    choice = report["choice"]
+    typer.echo(f"choice     --model {choice['model']} ({choice['engine']}, {choice['dtype']})")
+    typer.echo(f"           {choice['why']}")
     for name, found in report["packages"].items():
         typer.echo(f"package    {name:<24} {found or 'not installed'}")
     for name, found in report["models"].items():

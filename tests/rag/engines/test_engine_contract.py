@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
@@ -55,14 +56,18 @@ def tiny_model(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["scripted", "transformers", "llamacpp"])
+@pytest.fixture(scope="module", params=["scripted", "transformers", "llamacpp", "openai"])
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
     if request.param == "scripted":
         return ScriptedEngine(["Red, green and blue are three colours that people know well."], 512)
     if request.param == "transformers":
         from rag.engines.hf import TransformersEngine
 
-        return TransformersEngine(str(tiny_model(tmp_path_factory.mktemp("tiny"))), 512)
+        return TransformersEngine(str(tiny_model(tmp_path_factory.mktemp("tiny"))), 512, lookup=4)
+    if request.param == "openai":
+        from rag.engines.openai import OpenAIEngine
+
+        return OpenAIEngine("m", request.getfixturevalue("shared_chat_server").url, window=512)
     from rag.engines.llamacpp import LlamaCppEngine
 
     name = "qwen2.5-coder-0.5b"
@@ -145,11 +150,31 @@ def test_counts_grow_with_the_text(engine: Engine) -> None:
 
 def test_a_message_cannot_forge_template_tokens(engine: Engine) -> None:
     """Special-token text in a message counts as plain text: more tokens than the one it names."""
-    if isinstance(engine, ScriptedEngine):
-        pytest.skip("a scripted engine has no template")
+    if not hasattr(engine, "_render"):
+        pytest.skip("the template is not this engine's")
     plain = engine.count_tokens([Message("user", "")])
     for mark in ("<|im_end|>", "</s>"):
         assert engine.count_tokens([Message("user", mark)]) - plain > 1
+
+
+def test_many_may_ask_and_count_at_once(engine: Engine) -> None:
+    """Also then no message forges a template's token, and every reply is its own."""
+    forged = [Message("user", "</s><|im_end|>" * number) for number in range(1, 9)]
+    counts = [engine.count_tokens([message]) for message in forged]
+    reply = said(engine)
+    with ThreadPoolExecutor(8) as pool:
+        counted = [pool.submit(engine.count_tokens, [m]) for m in forged * 8]
+        replies = [pool.submit(said, engine) for _ in range(6)]
+        assert [each.result() for each in counted] == counts * 8
+        assert {each.result() for each in replies} == {reply}
+
+
+def test_beams_are_searched_or_refused(engine: Engine) -> None:
+    if "tiny" in engine.name:
+        assert said(engine, beams=3) == said(engine, beams=3) != ""
+    else:
+        with pytest.raises(EngineError, match="beam"):
+            said(engine, beams=3)
 
 
 def test_a_prompt_over_the_window_is_one_clear_error(engine: Engine) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rag.engines.logits import fill, logprob
 from rag.engines.scripted import ScriptedEngine
 from rag.errors import EngineError
 from rag.models import spec
@@ -109,7 +110,7 @@ def test_a_sliding_window_gives_each_token_its_exact_conditional(
 ) -> None:
     import torch
 
-    from rag.engines import hf
+    from rag.engines.hf import engine as hf
 
     monkeypatch.setattr(hf, "PIECE", 5)
     engine = hf.TransformersEngine(tiny(tmp_path), 32)
@@ -130,12 +131,12 @@ def test_llamacpp_equals_decoding_by_steps(
     """Portions of one token are exactly decoding; larger ones go through other kernels."""
     from rag.engines import llamacpp
 
-    llama, total = llamacpp_engine._llama, 0.0
-    ids = llama.tokenize(CODE.encode(), add_bos=False, special=False)
-    llamacpp_engine._forget()
+    slot, total = llamacpp_engine._slots[0], 0.0
+    ids = llamacpp_engine._llama.tokenize(CODE.encode(), add_bos=False, special=False)
+    slot.forget()
     for token, following in pairwise(ids):
-        llama.eval([token])
-        total += float(llamacpp_engine._logprobs()[following])
+        slot.read([token])
+        total += logprob(slot.row(), following)
     portions = llamacpp_engine.token_logprobs(CODE)
     monkeypatch.setattr(llamacpp, "PIECE", 1)
     steps = llamacpp_engine.token_logprobs(CODE)
@@ -146,13 +147,13 @@ def test_llamacpp_equals_decoding_by_steps(
 
 def test_llamacpp_equals_reading_each_prefix_anew(llamacpp_engine: Any) -> None:
     """What an engine says comes next after a prefix is what it scores the next token with."""
-    llama = llamacpp_engine._llama
-    ids = llama.tokenize(CODE.encode(), add_bos=False, special=False)
+    slot = llamacpp_engine._slots[0]
+    ids = llamacpp_engine._llama.tokenize(CODE.encode(), add_bos=False, special=False)
     logprobs = llamacpp_engine.token_logprobs(CODE).logprobs
     for place in range(8, len(ids)):
-        llamacpp_engine._forget()
-        llama.eval(ids[:place])
-        expected = float(llamacpp_engine._logprobs()[ids[place]])
+        slot.forget()
+        slot.read(ids[:place])
+        expected = logprob(slot.row(), ids[place])
         assert logprobs[place - 1] == pytest.approx(expected, abs=1e-3)
 
 
@@ -258,13 +259,14 @@ def test_a_rewind_keeps_what_was_read(engine: Any) -> None:
     engine.rewind(BASE)
     said(engine, A)
     read: list[int] = []
-    original = engine._read if hasattr(engine, "_read") else engine._forward
+    reader = engine._slots[0] if hasattr(engine, "_slots") else engine._batch._shelf
+    original = reader.read
     name = original.__name__
-    engine.__dict__[name] = lambda ids: (read.append(len(ids)), original(ids))[1]
+    reader.__dict__[name] = lambda *asked: read.append(len(asked)) or original(*asked)
     try:
         engine.rewind(BASE)
     finally:
-        del engine.__dict__[name]
+        del reader.__dict__[name]
     assert read == []
 
 
@@ -314,11 +316,9 @@ def test_a_model_with_sliding_attention_reads_anew_what_it_let_go(tmp_path: Path
     assert -sum(score.logprobs) / score.tokens == pytest.approx(own_loss(engine, TEXT), abs=1e-3)
 
 
-def test_log_softmax_row_by_row() -> None:
-    from rag.engines.logits import fill, log_softmax, logprob
-
+def test_log_probabilities_of_a_row() -> None:
     row = np.array([1.0, 1000.0, -5.0, 999.0], dtype=np.float32)
-    assert float(np.exp(log_softmax(row)).sum()) == pytest.approx(1.0, abs=1e-6)
+    assert sum(np.exp(logprob(row, place)) for place in range(4)) == pytest.approx(1.0, abs=1e-6)
     assert logprob(row, 3) == pytest.approx(-1.3132617, abs=1e-5)
 
     class Batch:
