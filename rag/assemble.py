@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import cache
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING, Any
 
 from ingest.manifest import read_manifest
 from ingest.store import KnowledgeBase
 from ingest.types import Embedder
+from rag.audit import AuditLog
 from rag.config import Config, load
+from rag.engines.settings import EngineConfig
 from rag.errors import ConfigError
 from rag.grounding import Grounder
 from rag.models import catalogue, resolve, sha256_of, spec
@@ -27,9 +31,15 @@ from rag.safety.policy import DEFAULT, Policy, Rule
 from rag.trace import Tracer
 from rag.types import Decoding, Engine
 
+if TYPE_CHECKING:
+    from rag.replay import Replayer
+    from rag.traced import Traced
+
 EMBEDDER = "all-minilm-l6-v2"
 NER = "en-core-web-sm"
 EMBEDDING_CACHE = 4096
+SERVED = "openai:"
+KEY_VARIABLE = "SUREFOOT_OPENAI_API_KEY"
 
 
 @cache
@@ -71,7 +81,10 @@ def open_guard(config: Config, embedder: Embedder, report_names: bool = False) -
 
 
 def open_engine(config: Config) -> Engine:
-    """The engine that fits what `engine.model` names: GGUF to llama.cpp, the rest transformers."""
+    """The engine that fits what `engine.model` names: GGUF to llama.cpp, openai:NAME to a server.
+
+    All else goes to transformers.
+    """
     name, settings = config.engine.model, config.engine
     path = Path(name).expanduser()
     if name in catalogue() or path.suffix == ".gguf":
@@ -80,10 +93,42 @@ def open_engine(config: Config) -> Engine:
         known = catalogue().get(name)
         file = resolve(name) if known else _existing(path)
         digest = known.sha256 if known else sha256_of(file)
-        return LlamaCppEngine(file, name, digest, settings.window, settings.threads or None)
+        return LlamaCppEngine(
+            file, name, digest, settings.window, settings.threads or None, settings.slots or 1
+        )
+    if name.startswith(SERVED):
+        return _open_served(name.removeprefix(SERVED), settings)
     from rag.engines.hf import TransformersEngine
 
-    return TransformersEngine(name, settings.window)
+    return TransformersEngine(
+        name,
+        settings.window,
+        settings.slots,
+        settings.lookup,
+        settings.quantize,
+        settings.compile,
+    )
+
+
+def _open_served(name: str, settings: EngineConfig) -> Engine:
+    """A server's model. Its key is in no config, so it gets into no trace."""
+    from rag.engines.counting import Counter, estimated, local_counter
+    from rag.engines.openai import OpenAIEngine
+
+    if not settings.base_url:
+        problem = "must say where the server is, such as http://127.0.0.1:8000/v1"
+        raise ConfigError("engine.base_url", problem)
+    count: Counter | None = local_counter(Path(settings.tokenizer)) if settings.tokenizer else None
+    guessed = count is None and settings.count == "estimate"
+    return OpenAIEngine(
+        name,
+        settings.base_url,
+        os.environ.get(KEY_VARIABLE, ""),
+        settings.window,
+        settings.timeout_s,
+        estimated if guessed else count,
+        counts_exactly=not guessed,
+    )
 
 
 def open_retriever(kb: Path, config: Config, embedder: Embedder) -> Retriever:
@@ -114,7 +159,8 @@ def open_assistant(
 ) -> Assistant:
     """Everything for answering over `kb`; parts that don't need each other load side by side.
 
-    Traces go to the knowledge base's folder, or to `tracer`. `observers` hear how answers end.
+    Traces and audit lines go to the knowledge base's folder; with a `tracer` of its own, traces go
+    there and no line is written. `observers` hear how answers end; one may be the AuditLog.
     """
     config = config or load()
     if model:
@@ -130,7 +176,6 @@ def open_assistant(
         base = KnowledgeBase.open(kb, embedder)
         guard = open_guard(config, embedder)
         engine = engine_job.result()
-    facts = {"config": asdict(config), "kb": asdict(base.info())}
     return Assistant(
         retriever=Retriever(base, embedder, config.retrieve, open_reranker(config)),
         engine=engine,
@@ -138,9 +183,74 @@ def open_assistant(
         grounder=Grounder(embedder),
         embedder=embedder,
         config=config,
-        tracer=tracer or Tracer(kb / "traces", facts),
-        observers=observers,
+        tracer=tracer or _tracer(kb, config),
+        observers=_audited(kb, config, observers) if tracer is None else observers,
     )
+
+
+def open_beside(like: Assistant, kb: Path, config: Config) -> Assistant:
+    """An assistant under another config, with those parts of `like` that it does not change.
+
+    Nobody hears it. Raises SurefootError as `open_assistant` does.
+    """
+    same, embedder = like.config, open_embedder()
+    return Assistant(
+        retriever=like.retriever
+        if same.retrieve == config.retrieve
+        else open_retriever(kb, config, embedder),
+        engine=like.engine if _loads(same) == _loads(config) else _warm_engine(config),
+        guard=like.guard if same.guard == config.guard else open_guard(config, embedder),
+        grounder=Grounder(embedder),
+        embedder=embedder,
+        config=config,
+        tracer=_tracer(kb, config),
+    )
+
+
+def _tracer(kb: Path, config: Config) -> Tracer:
+    def facts() -> dict[str, Any]:
+        # A base that is fed while it is asked goes on to its next generation.
+        return {"config": asdict(config), "kb": {"path": str(kb), **asdict(read_manifest(kb))}}
+
+    return Tracer(kb / "traces", facts)
+
+
+def _loads(config: Config) -> EngineConfig:
+    """The settings that an engine is loaded with: without those of decoding."""
+    shipped = EngineConfig(max_tokens=1)
+    decoding = {item.name for item in fields(Decoding)} & {item.name for item in fields(shipped)}
+    return replace(config.engine, **{name: getattr(shipped, name) for name in decoding})
+
+
+def open_replayer(traced: Traced) -> Replayer:
+    """The models that a trace names. Raises ModelUnavailable, ModelCorrupt, ConfigError."""
+    from rag.replay import Replayer
+
+    embedder = open_embedder()
+    guard = open_guard(traced.config, embedder)
+    return Replayer(open_engine(traced.config), guard, Grounder(embedder))
+
+
+def open_searcher(kb: Path, config: Config, replayer: Replayer) -> Assistant:
+    """An assistant that leaves nothing behind, with the parts of a replayer."""
+    embedder = open_embedder()
+    return Assistant(
+        retriever=open_retriever(kb, config, embedder),
+        engine=replayer.engine,
+        guard=replayer.guard,
+        grounder=replayer.grounder,
+        embedder=embedder,
+        config=config,
+        tracer=Tracer(None, {}),
+    )
+
+
+def _audited(kb: Path, config: Config, observers: Sequence[Observer]) -> tuple[Observer, ...]:
+    """With the base's audit log, unless one is there or the config wants none."""
+    mb = config.audit.file_mb
+    if not mb or any(isinstance(observer, AuditLog) for observer in observers):
+        return tuple(observers)
+    return (AuditLog(kb / "audit", file_bytes=mb * 1_000_000), *observers)
 
 
 def _warm_engine(config: Config) -> Engine:

@@ -13,14 +13,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from rag.checked import require
+from rag.engines.settings import EngineConfig
 from rag.errors import ConfigError
 
 GroundingPolicy = Literal["annotate", "drop"]
-
-
-def _require(ok: bool, name: str, problem: str) -> None:
-    if not ok:
-        raise ConfigError(name, problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +49,15 @@ class RetrieveConfig:
     lead: int = 3
 
     def __post_init__(self) -> None:
-        _require(1 <= self.top <= 1000, "retrieve.top", "must be 1 to 1000")
-        _require(
-            self.candidates >= self.top, "retrieve.candidates", "must be at least retrieve.top"
-        )
-        _require(0.0 <= self.dense_weight <= 1.0, "retrieve.dense_weight", "must be 0 to 1")
-        _require(self.max_terms >= 1, "retrieve.max_terms", "must be at least 1")
-        _require(0 <= self.links <= 20, "retrieve.links", "must be 0 to 20")
-        _require(1 <= self.rerank_top <= 1000, "retrieve.rerank_top", "must be 1 to 1000")
-        _require(0.0 <= self.rerank_weight <= 1.0, "retrieve.rerank_weight", "must be 0 to 1")
-        _require(1 <= self.lead <= 10, "retrieve.lead", "must be 1 to 10")
-        _require(0 <= self.widen <= 100_000, "retrieve.widen", "must be 0 to 100000 characters")
+        require(1 <= self.top <= 1000, "retrieve.top", "must be 1 to 1000")
+        require(self.candidates >= self.top, "retrieve.candidates", "must be at least retrieve.top")
+        require(0.0 <= self.dense_weight <= 1.0, "retrieve.dense_weight", "must be 0 to 1")
+        require(self.max_terms >= 1, "retrieve.max_terms", "must be at least 1")
+        require(0 <= self.links <= 20, "retrieve.links", "must be 0 to 20")
+        require(1 <= self.rerank_top <= 1000, "retrieve.rerank_top", "must be 1 to 1000")
+        require(0.0 <= self.rerank_weight <= 1.0, "retrieve.rerank_weight", "must be 0 to 1")
+        require(1 <= self.lead <= 10, "retrieve.lead", "must be 1 to 10")
+        require(0 <= self.widen <= 100_000, "retrieve.widen", "must be 0 to 100000 characters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +75,8 @@ class PromptConfig:
 
     def __post_init__(self) -> None:
         known = self.tokens == 0 or self.tokens >= 64
-        _require(known, "prompt.tokens", "must be at least 64, or 0 for what the machine bears")
-        _require(0.0 <= self.history_share <= 0.8, "prompt.history_share", "must be 0 to 0.8")
+        require(known, "prompt.tokens", "must be at least 64, or 0 for what the machine bears")
+        require(0.0 <= self.history_share <= 0.8, "prompt.history_share", "must be 0 to 0.8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +94,10 @@ class GroundingConfig:
 
     def __post_init__(self) -> None:
         known = get_args(GroundingPolicy)
-        _require(self.policy in known, "grounding.policy", f"must be one of {', '.join(known)}")
-        _require(0.0 <= self.threshold <= 1.0, "grounding.threshold", "must be 0 to 1")
-        _require(0.0 <= self.trust <= 1.0, "grounding.trust", "must be 0 to 1")
-        _require(0.0 <= self.near <= 1.0, "grounding.near", "must be 0 to 1")
+        require(self.policy in known, "grounding.policy", f"must be one of {', '.join(known)}")
+        require(0.0 <= self.threshold <= 1.0, "grounding.threshold", "must be 0 to 1")
+        require(0.0 <= self.trust <= 1.0, "grounding.trust", "must be 0 to 1")
+        require(0.0 <= self.near <= 1.0, "grounding.near", "must be 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,33 +108,7 @@ class GuardConfig:
     show: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _require(self.timeout_s > 0, "guard.timeout_s", "must be more than 0 seconds")
-
-
-@dataclass(frozen=True, slots=True)
-class EngineConfig:
-    """`model`: a catalogue name, a .gguf file, a model folder, or a hub name.
-
-    `window` and `max_tokens` are tokens. `threads` 0 means every CPU this process may use.
-    """
-
-    model: str = "qwen2.5-coder-1.5b"
-    window: int = 4096
-    threads: int = 0
-    max_tokens: int = 256
-    temperature: float = 0.0
-    top_k: int = 40
-    top_p: float = 1.0
-    repetition_penalty: float = 1.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        _require(bool(self.model), "engine.model", "must be named")
-        _require(self.window >= 256, "engine.window", "must be at least 256")
-        _require(self.threads >= 0, "engine.threads", "must not be negative")
-        _require(1 <= self.max_tokens < self.window, "engine.max_tokens", "must fit the window")
-        _require(self.temperature >= 0, "engine.temperature", "must not be negative")
-        _require(0 < self.top_p <= 1, "engine.top_p", "must be over 0, up to 1")
+        require(self.timeout_s > 0, "guard.timeout_s", "must be more than 0 seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +118,87 @@ class ReviewConfig:
     audit_every: int = 0
 
     def __post_init__(self) -> None:
-        _require(self.audit_every >= 0, "review.audit_every", "must not be negative")
+        require(self.audit_every >= 0, "review.audit_every", "must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditConfig:
+    """Every answer gets a line in the audit log, in files of `file_mb` MB each; 0 keeps no log."""
+
+    file_mb: int = 16
+
+    def __post_init__(self) -> None:
+        require(self.file_mb >= 0, "audit.file_mb", "must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class ServeConfig:
+    """`surefoot serve`: where it listens, and how much it takes on.
+
+    `workers` answers are made at once and `queue` requests wait at most. Bodies are bounded by
+    `body_mb` and uploads by `upload_mb`, in MB of 10^6 bytes; a request by `timeout_s`, of which it
+    may wait half for its turn. `cors` are the origins whose pages may ask, such as
+    https://intranet.example; none by default. `hosts` are the names that a request may call this
+    server by; none by default, which allows all of them.
+
+    The answer cache holds `cache_size` answers (0: none) for `cache_ttl_s` at most. A key that
+    says nothing else may make `rate_per_minute` requests and use `tokens_per_day` tokens of the
+    model, counted by the UTC day. On SIGTERM, running requests have `drain_s` to finish.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8700
+    workers: int = 2
+    queue: int = 64
+    body_mb: float = 1.0
+    upload_mb: float = 64.0
+    timeout_s: float = 120.0
+    drain_s: float = 30.0
+    cors: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    cache_size: int = 1024
+    cache_ttl_s: float = 3600.0
+    rate_per_minute: int = 60
+    tokens_per_day: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        require(bool(self.host), "serve.host", "must be named")
+        require(0 <= self.port <= 65535, "serve.port", "must be 0 to 65535")
+        require(1 <= self.workers <= 256, "serve.workers", "must be 1 to 256")
+        require(0 <= self.queue <= 100_000, "serve.queue", "must be 0 to 100000")
+        for name in ("body_mb", "upload_mb", "timeout_s"):
+            require(getattr(self, name) > 0, f"serve.{name}", "must be more than 0")
+        require(self.drain_s >= 0, "serve.drain_s", "must not be negative")
+        require("*" not in self.cors, "serve.cors", "must name each origin; * is none")
+        require(self.cache_size >= 0, "serve.cache_size", "must not be negative")
+        require(self.cache_ttl_s > 0, "serve.cache_ttl_s", "must be more than 0")
+        require(self.rate_per_minute >= 1, "serve.rate_per_minute", "must be at least 1")
+        require(self.tokens_per_day >= 1, "serve.tokens_per_day", "must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetryConfig:
+    """Spans go to `otlp_endpoint`, an OTLP/HTTP base URL, and nowhere while it is empty.
+
+    Prices are of 1,000 tokens, in `currency` (three letters).
+    """
+
+    otlp_endpoint: str = ""
+    price_prompt: float = 0.0
+    price_completion: float = 0.0
+    currency: str = "EUR"
+
+    def __post_init__(self) -> None:
+        url = self.otlp_endpoint
+        is_url = not url or url.startswith(("http://", "https://"))
+        require(is_url, "telemetry.otlp_endpoint", "must be an http:// or https:// URL")
+        require("@" not in url, "telemetry.otlp_endpoint", "must hold no password")
+        for name in ("price_prompt", "price_completion"):
+            price = getattr(self, name)
+            require(0 <= price < float("inf"), f"telemetry.{name}", "must not be negative")
+        word = self.currency
+        is_code = len(word) == 3 and word.isascii() and word.isalpha() and word.isupper()
+        require(is_code, "telemetry.currency", "must be three capital letters, such as EUR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +211,9 @@ class Config:
     guard: GuardConfig = field(default_factory=GuardConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     review: ReviewConfig = field(default_factory=ReviewConfig)
+    audit: AuditConfig = field(default_factory=AuditConfig)
+    serve: ServeConfig = field(default_factory=ServeConfig)
+    telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
 
 
 STAGES: Mapping[str, type] = {
@@ -171,6 +223,9 @@ STAGES: Mapping[str, type] = {
     "guard": GuardConfig,
     "engine": EngineConfig,
     "review": ReviewConfig,
+    "audit": AuditConfig,
+    "serve": ServeConfig,
+    "telemetry": TelemetryConfig,
 }
 
 

@@ -13,13 +13,15 @@ from dataclasses import replace
 from rag.abstain import answerability, shipped_weights, trust
 from rag.claims import is_claim, is_refusal
 from rag.config import GroundingConfig
+from rag.engines.counting import counts_exactly
+from rag.engines.lineage import Start, start_of
 from rag.followup import FollowUp
 from rag.grounding import Evidence, Grounder, Support
 from rag.prompt import Packed, Unit
 from rag.reading import Reading, quotable
 from rag.safety.notices import notice
 from rag.safety.redact import Mask
-from rag.trace import Tracer
+from rag.trace import Asked, Made, Tracer
 from rag.types import (
     Answer,
     AnswerEvent,
@@ -40,6 +42,7 @@ from rag.types import (
 )
 
 VEIL = "•"
+STOPPED = "stopped by the reader"
 MAX_QUOTES = 3
 LEAST_QUOTE = 12
 
@@ -49,15 +52,15 @@ class Draft:
 
     def __init__(
         self,
-        question: str,
+        asked: Asked,
         engine: Engine,
         grounder: Grounder,
         config: GroundingConfig,
         tracer: Tracer,
-        where: str = "",
     ) -> None:
         self._began = time.perf_counter()
-        self._question = question
+        self._asked = asked
+        self._question = asked.question
         self._engine = engine
         self._grounder = grounder
         self._config = config
@@ -74,9 +77,11 @@ class Draft:
         self._claims = 0
         self._refused = False
         self._signals: dict[str, float] = {}
-        self._query = question
+        self._check: Start | None = None
+        self._start: Start | None = None
+        self._query = asked.question
         self._searched = ""
-        self._where = where
+        self._where = " and ".join(asked.where)
         self._blocked_by: Verdict | None = None
 
     @property
@@ -108,6 +113,8 @@ class Draft:
     def token(self, token: Token) -> None:
         if not self._tokens:
             self.stage("first_token")
+            # Now, while this thread is the engine's last one to have asked.
+            self._start = start_of(self._engine)
         self._tokens.append(token)
 
     def first_shown(self) -> None:
@@ -115,6 +122,8 @@ class Draft:
 
     def generated(self) -> None:
         self.stage("generate")
+        if not self._tokens:
+            self._start = start_of(self._engine)
 
     def release(self, released: Released) -> Iterator[AnswerEvent]:
         """Show a segment that left the guard, or withhold it and count it."""
@@ -148,6 +157,7 @@ class Draft:
         """Do the passages answer this? `log_odds` are the model's own, of Yes against No."""
         assert self._packed is not None
         assert self._reading is not None
+        self._check = start_of(self._engine)
         texts = [f"{self._place(unit)} {unit.text}" for unit in self._packed.units]
         values = answerability(self._query, texts, self._reading.best, log_odds)
         weights = shipped_weights(self._engine.name)
@@ -178,7 +188,7 @@ class Draft:
         yield self._answer("abstained", cause)
 
     def cancelled(self) -> Iterator[AnswerEvent]:
-        yield self._answer("answered" if self._claims else "abstained", "stopped by the reader")
+        yield self._answer("answered" if self._claims else "abstained", STOPPED)
 
     def _apology(self) -> str:
         """Says that the answer is not known, and what came nearest."""
@@ -245,10 +255,14 @@ class Draft:
             searched=self._searched,
         )
         if trace is not None:
-            self._tracer.write(
-                trace, answer, self._question, self._query, self._packed, self._tokens
-            )
+            self._tracer.write(trace, answer, self.made)
         return answer
+
+    @property
+    def made(self) -> Made:
+        """What the answer is made of so far."""
+        parts = (self._reading, self._packed, tuple(self._tokens), self._check, self._start)
+        return Made(self._asked, self._query, *parts)
 
     def _token_use(self) -> TokenUse:
         packed = self._packed
@@ -257,6 +271,8 @@ class Draft:
             completion=len(self._tokens),
             window=self._engine.window,
             dropped=packed.dropped if packed else (),
+            cached=self._check.cached if self._check else 0,
+            exact=counts_exactly(self._engine),
         )
 
     def _readable_passages(self) -> tuple[Passage, ...]:

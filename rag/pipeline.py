@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -16,13 +15,13 @@ from rag.draft import Draft
 from rag.followup import follow_up
 from rag.grounding import Grounder
 from rag.observe import Observer
-from rag.prompt import CHOICES, SYSTEM, Budget, Packed, beginning, pack, target_tokens
+from rag.prompt import SYSTEM, Budget, Packed, beginning, pack, target_tokens
 from rag.reading import Reading, read
 from rag.retrieve import Retriever
 from rag.safety.guard import Forgets, Guard
 from rag.safety.notices import notice
-from rag.safety.stream import StreamGuard
-from rag.trace import Tracer
+from rag.speak import Speaker
+from rag.trace import Asked, Tracer
 from rag.types import (
     Answer,
     AnswerEvent,
@@ -33,7 +32,6 @@ from rag.types import (
     Placed,
     Rewinds,
     Shown,
-    Verdict,
 )
 
 if TYPE_CHECKING:
@@ -63,7 +61,7 @@ class Assistant:
         self.config = config
         self.observers = tuple(observers)
         self._grounder = grounder
-        self._embedder = embedder
+        self.embedder = embedder
         self._tracer = tracer
 
     @classmethod
@@ -97,8 +95,8 @@ class Assistant:
         After it an answer depends on nothing that was asked before, to the last bit.
         """
         self.guard.forget()
-        if isinstance(self._embedder, Forgets):
-            self._embedder.forget()
+        if isinstance(self.embedder, Forgets):
+            self.embedder.forget()
         if isinstance(self.engine, Rewinds):
             self.engine.rewind(beginning(self.config.prompt.system or SYSTEM))
 
@@ -120,9 +118,9 @@ class Assistant:
         config's. `by` names the asker (never by personal data) to the observers.
         """
         began, answered = time.time_ns(), False
-        named, grounding = " and ".join(map(str, where)), self.config.grounding
-        draft = Draft(question, self.engine, self._grounder, grounding, self._tracer, named)
-        how, stop = decoding or self._decoding(), cancel or Event()
+        how, stop = decoding or self.decoding(), cancel or Event()
+        asked = Asked(question, tuple(history), groups, tuple(map(str, where)), how)
+        draft = Draft(asked, self.engine, self._grounder, self.config.grounding, self._tracer)
         try:
             for event in self._events(draft, question, history, groups, where, how, stop):
                 if isinstance(event, Shown):
@@ -158,7 +156,7 @@ class Assistant:
         passages = self.retriever.retrieve(question, groups, where=where, topic=asked.topic)
         draft.searched(asked, passages)
         yield draft.stage("retrieve")
-        reading = read(asked.text, passages, self.guard, self._embedder)
+        reading = read(asked.text, passages, self.guard, self.embedder)
         draft.read(reading)
         yield draft.stage("guard_passages")
         if reading.failed is not None:
@@ -167,24 +165,20 @@ class Assistant:
         if not reading.units or reading.best < self.config.grounding.near:
             yield from draft.abstained("no passage comes near the question")
             return
-        packed = self._pack(question, history, reading, decoding)
+        packed = self.pack(question, history, reading, decoding)
         draft.packed(packed)
         yield draft.stage("budget")
-        yes, no = self.engine.score(packed.check, CHOICES)
-        trusted = draft.weigh(yes - no)
-        yield draft.stage("check")
-        if trusted or self.config.grounding.policy == "annotate":
-            yield from self._speak(draft, packed, decoding, stop)
-        else:
-            yield from draft.abstained("the passages do not seem to answer this")
+        speaker = Speaker(self.engine, self.guard, self.config.grounding.policy)
+        yield from speaker.speak(draft, packed, decoding, stop)
 
-    def _pack(
+    def pack(
         self,
         question: str,
         history: Sequence[Message],
         reading: Reading,
         decoding: Decoding,
     ) -> Packed:
+        """The prompt for a question and what may be read for it. Raises PromptTooLong."""
         prompt, window = self.config.prompt, self.engine.window
         limit = window - min(decoding.max_tokens, window // 2)
         on_gpu = isinstance(self.engine, Placed) and self.engine.on_gpu
@@ -201,31 +195,8 @@ class Assistant:
         )
         return replace(packed, dropped=(*reading.dropped, *packed.dropped))
 
-    def _speak(
-        self, draft: Draft, packed: Packed, decoding: Decoding, stop: Event
-    ) -> Iterator[AnswerEvent]:
-        """Generate under the guard; each segment that leaves it is grounded, then shown or not."""
-        guard = StreamGuard(self._check_answer)
-        with closing(self.engine.stream(packed.messages, decoding, stop)) as tokens:
-            for token in tokens:
-                draft.token(token)
-                for released in guard.feed(token.text):
-                    yield from draft.release(released)
-                if guard.blocked or draft.decided:
-                    break
-        draft.generated()
-        if stop.is_set():
-            yield from draft.cancelled()
-            return
-        if not guard.blocked and not draft.decided:
-            for released in guard.finish():
-                yield from draft.release(released)
-        yield from draft.finish()
-
-    def _check_answer(self, segment: str, context: str) -> Verdict:
-        return self.guard.check(segment, "answer", context)
-
-    def _decoding(self) -> Decoding:
+    def decoding(self) -> Decoding:
+        """How answers are decoded where a question does not say: by the config."""
         engine = self.config.engine
         return Decoding(
             max_tokens=engine.max_tokens,
@@ -234,4 +205,5 @@ class Assistant:
             top_p=engine.top_p,
             repetition_penalty=engine.repetition_penalty,
             seed=engine.seed,
+            beams=engine.beams,
         )

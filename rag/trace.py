@@ -12,25 +12,60 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rag.engines.lineage import Start, packed
+from rag.errors import SurefootError
 from rag.models import write_atomic
 from rag.prompt import Packed, template_hash
-from rag.types import Answer, Token
+from rag.reading import Reading
+from rag.types import Answer, Decoding, Message, Token
 
-FORMAT = 1
+FORMAT = 2
 LOG = logging.getLogger("surefoot.trace")
 
 
-class Tracer:
-    """Writes traces below `folder` (none if it is None). `facts` go into every trace."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question with all that was asked with it; `where` are its conditions in words."""
 
-    def __init__(self, folder: Path | None, facts: Mapping[str, Any]) -> None:
+    question: str
+    history: tuple[Message, ...] = ()
+    groups: frozenset[str] = frozenset()
+    where: tuple[str, ...] = ()
+    decoding: Decoding = field(default_factory=Decoding)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What an answer was made of, as far as it came. `query` is what passages were judged by.
+
+    `check` and `start` are the engine's states in which the check and the answer began.
+    """
+
+    asked: Asked
+    query: str
+    reading: Reading | None = None
+    packed: Packed | None = None
+    tokens: Sequence[Token] = ()
+    check: Start | None = None
+    start: Start | None = None
+
+
+class Tracer:
+    """Writes traces below `folder` (none if it is None). `facts` go into every trace.
+
+    Facts that may change from answer to answer are given as a function.
+    """
+
+    def __init__(
+        self, folder: Path | None, facts: Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+    ) -> None:
         self._folder = folder
-        self._facts = dict(facts)
+        self._facts = facts
 
     def place(self) -> Path | None:
         """Where the next trace will lie, or None if traces are off or can't be written."""
@@ -47,36 +82,64 @@ class Tracer:
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
         return self._folder / f"{stamp}-{secrets.token_hex(4)}.json"
 
-    def write(
-        self,
-        path: Path,
-        answer: Answer,
-        question: str,
-        query: str,
-        packed: Packed | None,
-        tokens: Sequence[Token],
-    ) -> None:
+    def write(self, path: Path, answer: Answer, made: Made) -> None:
         """Write one trace. A full disk costs the trace, with a warning, not the answer."""
-        said = "".join(token.text for token in tokens)
-        record = {
-            "format": FORMAT,
-            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            **self._facts,
-            "template": _template(packed),
-            "question": question,
-            "query": query,
-            "prompt": [asdict(message) for message in packed.messages] if packed else [],
-            "generated": {
-                "sha256": hashlib.sha256(said.encode()).hexdigest(),
-                "logprobs": [round(token.logprob, 4) for token in tokens],
-            },
-            "answer": _plain(asdict(answer)),
-        }
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         try:
+            facts = self._facts() if callable(self._facts) else self._facts
+            record = {"format": FORMAT, "at": at, **facts, **record_of(answer, made)}
             write_atomic(path, json.dumps(record, ensure_ascii=False, indent=1).encode())
             path.chmod(0o600)
-        except OSError as error:
+        except (OSError, SurefootError, UnicodeEncodeError) as error:
             LOG.warning("the trace could not be written: %s", error)
+
+
+def record_of(answer: Answer, made: Made) -> dict[str, Any]:
+    """What a trace says of one answer, in JSON's types. Pure.
+
+    Log-probabilities are whole: JSON writes a float so that it is read back to the same bits.
+    """
+    prompt = made.packed
+    return {
+        "template": _template(prompt),
+        "question": made.asked.question,
+        "query": made.query,
+        "asked": _plain(asdict(made.asked)),
+        "reading": _reading(made.reading),
+        "prompt": [asdict(message) for message in prompt.messages] if prompt else [],
+        "check": [asdict(message) for message in prompt.check] if prompt else [],
+        "units": [asdict(unit) for unit in prompt.units] if prompt else [],
+        "starts": {"check": _start(made.check), "answer": _start(made.start)},
+        "generated": generated(made.tokens),
+        "answer": _plain(asdict(answer)),
+    }
+
+
+def generated(tokens: Sequence[Token]) -> dict[str, Any]:
+    """What may be kept of the model's own words: their hash, and how likely each token was."""
+    said = "".join(token.text for token in tokens)
+    return {
+        "sha256": hashlib.sha256(said.encode("utf-8", "replace")).hexdigest(),
+        "logprobs": [token.logprob for token in tokens],
+    }
+
+
+def _reading(reading: Reading | None) -> dict[str, Any] | None:
+    """What is hidden in each passage, and what the decisions rested on; the texts are elsewhere."""
+    if reading is None:
+        return None
+    failed = reading.failed
+    return {
+        "best": float(reading.best),
+        "readable": bool(reading.units),
+        "masks": [[asdict(mask) for mask in spans] for spans in reading.masks],
+        "findings": [asdict(finding) for finding in reading.findings],
+        "failed": None if failed is None else failed.cause,
+    }
+
+
+def _start(start: Start | None) -> dict[str, Any] | None:
+    return None if start is None else {**asdict(start), "runs": packed(start.runs)}
 
 
 def _template(packed: Packed | None) -> str:

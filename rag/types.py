@@ -99,7 +99,10 @@ class Recalled(Message):
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How the next token is chosen. temperature 0 is greedy; `max_tokens` bounds the answer."""
+    """How the next token is chosen. temperature 0 is greedy; `max_tokens` bounds the answer.
+
+    `beams` over 1 are for engines that search with them; others raise EngineError.
+    """
 
     max_tokens: int = 256
     temperature: float = 0.0
@@ -108,6 +111,7 @@ class Decoding:
     repetition_penalty: float = 1.0
     seed: int = 0
     stop: tuple[str, ...] = ()
+    beams: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,12 +259,14 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class TokenUse:
-    """Exact token counts of one answer, by the serving model's tokenizer and template."""
+    """Counts, `exact` by the serving model's tokenizer and template; `cached` were read before."""
 
     prompt: int
     completion: int
     window: int
     dropped: tuple[Dropped, ...] = ()
+    cached: int = 0
+    exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,9 @@ from evals.suites.base import Options, require_text, require_texts, unscored
 from evals.suites.retrieval import read_history, require_kb
 from evals.types import Case, Json, Outcome, Pins, Score
 from rag.grounding import shipped_threshold
-from rag.prompt import SYSTEM, Packed, template_hash
-from rag.trace import Tracer
-from rag.types import Answer, Message, Token
+from rag.prompt import SYSTEM, template_hash
+from rag.trace import Made, Tracer
+from rag.types import Answer, Message
 
 if TYPE_CHECKING:
     from rag.pipeline import Assistant
@@ -46,17 +46,9 @@ class PromptKeeper(Tracer):
         self.prompt = ()
         return Path("evaluation")
 
-    def write(
-        self,
-        path: Path,
-        answer: Answer,
-        question: str,
-        query: str,
-        packed: Packed | None,
-        tokens: Sequence[Token],
-    ) -> None:
-        del path, answer, question, query, tokens
-        self.prompt = packed.messages if packed else ()
+    def write(self, path: Path, answer: Answer, made: Made) -> None:
+        del path, answer
+        self.prompt = made.packed.messages if made.packed else ()
 
 
 class QaSubject:

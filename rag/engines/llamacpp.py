@@ -1,23 +1,25 @@
 """GGUF models through llama.cpp: the engine for CPUs. Loads llama_cpp when an engine is built.
 
-One stream at a time behind a fair queue; the prompt's unchanged prefix stays in the cache.
+One stream at a time behind a fair queue. A prompt's unchanged prefix stays in one of `slots` prompt
+caches over the same weights, and how it came there is known, so that an answer can be given again.
 """
 
 from __future__ import annotations
 
 import codecs
-import ctypes
 import os
+import threading
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Any
 
-import numpy as np
-
-from rag.engines.anchor import Anchor, opening, shared
-from rag.engines.logits import fill, log_softmax, logprob
+from rag.engines.anchor import opening, shared
+from rag.engines.beams import one_beam
+from rag.engines.lineage import Start, best_slot, token_hash
+from rag.engines.logits import logprob
+from rag.engines.slot import PORTION, Slot, Unread
 from rag.engines.stops import StopScanner
 from rag.engines.template import CHATML, Piece, jinja_render, render_pieces
 from rag.engines.turns import Turns
@@ -33,7 +35,8 @@ PIECE = 128
 class LlamaCppEngine:
     """A GGUF file served by llama.cpp. Raises EngineError if it can't be loaded.
 
-    `sha256` names the file's bytes in answers and traces; `window` is in tokens.
+    `sha256` names the file's bytes in answers and traces; `window` is in tokens. `slots` prompt
+    caches keep the beginnings of as many conversations, each at the cost of its window's memory.
     """
 
     def __init__(
@@ -43,21 +46,23 @@ class LlamaCppEngine:
         sha256: str,
         window: int = WINDOW,
         threads: int | None = None,
+        slots: int = 1,
     ) -> None:
         self.name = name
         self.sha256 = sha256
         self._cancel = Event()
         self._turns = Turns()
-        self._anchor = Anchor()
         self._llama = _load(path, window, threads or usable_cpus())
+        self._slots = self._open_slots(slots)
+        self._clock = 0
+        self._latest = threading.local()
         self.window = int(self._llama.n_ctx())
-        self._vocabulary = int(self._llama.n_vocab())
         self._render = jinja_render(
             self._llama.metadata.get("tokenizer.chat_template") or CHATML,
             bos_token=self._special(self._llama.token_bos()),
             eos_token=self._special(self._llama.token_eos()),
         )
-        self._abort = self._install_abort()
+        self._library = _library()
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Exactly the tokens that `stream` would feed for `messages`."""
@@ -70,180 +75,157 @@ class LlamaCppEngine:
 
         Setting `cancel` stops computing within one token, also while the prompt is being read.
         """
+        one_beam(self.name, decoding)
         prompt = self._encode(messages)
         room = self.window - len(prompt)
         if room < 1:
             raise EngineError(self.name, f"the prompt has {len(prompt)} tokens of {self.window}")
         with self._turns.take(cancel) as mine:
             if mine:
-                yield from self._decode(prompt, decoding, min(room, decoding.max_tokens), cancel)
+                self._cancel = cancel
+                yield from self._decode(prompt, decoding, min(room, decoding.max_tokens))
 
     def score(self, messages: Sequence[Message], choices: Sequence[str]) -> list[float]:
         """Log-probability that the reply begins with each choice's first token."""
-        with self._alone():
-            with closing(self._sample(self._encode(messages), Decoding())) as ids:
-                self._next(ids)
-            logprobs = self._logprobs()
-        firsts = [self._llama.tokenize(c.encode(), add_bos=False)[0] for c in choices]
-        return [float(logprobs[first]) for first in firsts]
+        return self.score_until(messages, choices, Event())
+
+    def score_until(
+        self, messages: Sequence[Message], choices: Sequence[str], cancel: Event
+    ) -> list[float]:
+        """`score` that ends with EngineError as soon as `cancel` is set (see `Stops`)."""
+        with self._alone(cancel):
+            row = self._resume(self._encode(messages)).row()
+            firsts = [self._llama.tokenize(c.encode(), add_bos=False)[0] for c in choices]
+            return [logprob(row, first) for first in firsts]
 
     def token_logprobs(self, text: str, stride: int = 0, cancel: Event | None = None) -> TextScore:
         """The log-probability of every token of a raw text (see `ScoresText`).
 
         The text is read in portions: with a quantised model, one token read alone can differ from
-        the same token read among others by some hundredths. The prompt cache is empty afterwards.
+        the same token read among others by some hundredths. It costs one of the prompt caches.
         Raises EngineError if `stride` is over half the window, decoding fails, or on `cancel`.
         """
         step, data = checked_stride(self.name, self.window, stride), sound(text).encode()
         ids, unscored = self._text_ids(data)
         found: list[float] = []
         with self._alone(cancel):
+            slot = min(self._slots, key=lambda slot: slot.used)
             try:
                 for window in windows(len(ids), self.window, step):
-                    self._forget()
-                    found += self._window_logprobs(ids, window)
+                    slot.forget()
+                    found += _window_logprobs(slot, ids, window)
             finally:
-                self._forget()
+                slot.forget()
         return TextScore(tuple(found), len(found), len(data) - unscored)
 
     def rewind(self, messages: Sequence[Message]) -> None:
-        """Leave in the cache what every conversation that begins with `messages` shares."""
+        """Leave in the caches what every conversation that begins with `messages` shares."""
         ids = self._ids(opening(messages, self._render))
         if len(ids) >= self.window:
             raise EngineError(self.name, f"the prompt has {len(ids)} tokens of {self.window}")
         with self._alone():
-            if not (self._anchor.stands(ids) and self._cut(len(ids))):
-                self._forget()
-                self._read(ids)
-                self._anchor.put(ids)
+            slot = self._only_slot()
+            if not (slot.holds_alone(ids) and slot.keep(len(ids))):
+                slot.forget()
+                slot.read(ids)
+
+    def began(self) -> Start | None:
+        """How this thread's last `stream` or `score` began. See `Replays`."""
+        start: Start | None = getattr(self._latest, "start", None)
+        return start
+
+    def restore(self, messages: Sequence[Message], start: Start) -> None:
+        """Read the beginning of `messages` as it was read when `start` was taken."""
+        ids = self._encode(messages)
+        # Behind what was kept stood up to a portion more, which the window held as well.
+        if not start.cached < len(ids) < self.window:
+            problem = f"a prompt of {len(ids)} tokens can't begin with {start.cached} cached ones"
+            raise EngineError(self.name, problem)
+        with self._alone():
+            self._only_slot().restore(ids[: start.cached], start.runs)
+
+    def _open_slots(self, count: int) -> list[Slot]:
+        """The caches; the first is the one that the library made with the model."""
+        try:
+            return [Slot(self._llama, self._stopped, number == 0) for number in range(count)]
+        except MemoryError as error:
+            raise EngineError(self.name, str(error)) from error
+
+    def _stopped(self) -> bool:
+        return self._cancel.is_set()
+
+    def _only_slot(self) -> Slot:
+        """The first cache, which the next prompt will take; the others are emptied."""
+        for slot in self._slots:
+            slot.used = self._clock
+        for slot in self._slots[1:]:
+            slot.forget()
+        return self._slots[0]
 
     @contextmanager
     def _alone(self, cancel: Event | None = None) -> Iterator[None]:
-        """A turn, or EngineError if `cancel` was set before it came."""
+        """A turn, or EngineError if `cancel` was set before it came or ended a read."""
         cancel = cancel or Event()
         with self._turns.take(cancel) as mine:
             if not mine:
                 raise EngineError(self.name, "stopped")
             # Only now: until its turn ends, the abort callback watches the other stream's event.
             self._cancel = cancel
-            yield
+            try:
+                yield
+            except Unread as error:
+                raise EngineError(
+                    self.name, "stopped" if cancel.is_set() else str(error)
+                ) from error
 
-    def _decode(
-        self, prompt: list[int], decoding: Decoding, limit: int, cancel: Event
-    ) -> Iterator[Token]:
-        self._cancel = cancel
+    def _resume(self, prompt: list[int]) -> Slot:
+        """The cache that holds most of the prompt, with the rest of it read. Raises Unread."""
+        shares = [shared(slot.ids, prompt) for slot in self._slots]
+        place = best_slot(shares, [slot.used for slot in self._slots], len(prompt))
+        slot = self._slots[place]
+        self._clock += 1
+        slot.used = self._clock
+        kept = slot.keep(shares[place])
+        self._latest.start = Start(tuple(slot.runs), len(prompt), token_hash(prompt), self._library)
+        slot.read(prompt[kept:])
+        return slot
+
+    def _decode(self, prompt: list[int], decoding: Decoding, limit: int) -> Iterator[Token]:
         utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
         scanner = StopScanner(decoding.stop)
-        with closing(self._sample(prompt, decoding)) as ids:
-            for _ in range(limit):
-                token_id = self._next(ids)
-                if token_id is None or cancel.is_set():
-                    break
-                logprob = float(self._logprobs()[token_id])
-                text = scanner.feed(utf8.decode(self._piece(token_id)))
-                yield Token(text, token_id, logprob)
-                if scanner.stopped:
-                    return
+        for token_id, value in self._generate(prompt, decoding, limit):
+            text = scanner.feed(utf8.decode(self._piece(token_id)))
+            yield Token(text, token_id, value)
+            if scanner.stopped:
+                return
         if rest := scanner.feed(utf8.decode(b"", final=True)) + scanner.finish():
             yield Token(rest, -1, 0.0)
 
-    def _sample(self, prompt: list[int], decoding: Decoding) -> Any:
-        cached = self._llama.input_ids[: self._llama.n_tokens].tolist()
-        self._anchor.reused(shared(cached, prompt))
-        self._llama.set_seed(decoding.seed)
-        return self._llama.generate(
-            prompt,
-            temp=decoding.temperature,
-            top_k=decoding.top_k,
-            top_p=decoding.top_p,
-            min_p=0.0,
-            repeat_penalty=decoding.repetition_penalty,
-        )
-
-    def _next(self, ids: Iterator[int]) -> int | None:
-        """The next token, or None at the end of the text or when cancelled."""
+    def _generate(
+        self, prompt: list[int], decoding: Decoding, limit: int
+    ) -> Iterator[tuple[int, float]]:
+        """Tokens with the natural logs of their probabilities at temperature 1."""
         try:
-            token_id = next(ids)
-        except StopIteration:
-            return None
-        except RuntimeError as error:
-            self._forget()
-            if self._cancel.is_set():
-                return None
-            raise EngineError(self.name, str(error)) from error
-        return None if self._is_end(token_id) else int(token_id)
-
-    def _forget(self) -> None:
-        """Empty the prompt cache."""
-        import llama_cpp
-
-        self._llama.reset()
-        llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._llama.ctx), False)
-        self._anchor.reused(0)
-
-    def _cut(self, tokens: int) -> bool:
-        """Keep the cache's first tokens. False if the model's memory can't be cut."""
-        import llama_cpp
-
-        memory = llama_cpp.llama_get_memory(self._llama.ctx)
-        if not llama_cpp.llama_memory_seq_rm(memory, 0, tokens, -1):
-            return False
-        # `generate` takes these as what is cached, and must not sample from the last logits.
-        self._llama.n_tokens, self._llama._requires_eval = tokens, True
-        return True
-
-    def _read(self, ids: Sequence[int]) -> None:
-        """Read tokens into the empty prompt cache."""
-        try:
-            self._llama.eval(ids)
-        except RuntimeError as error:
-            self._forget()
-            raise EngineError(self.name, str(error)) from error
-        self._llama._requires_eval = True
-
-    def _window_logprobs(self, ids: Sequence[int], window: Window) -> list[float]:
-        """Of the window's scored tokens, read from an empty cache; leaves it full of them."""
-        import llama_cpp
-
-        batch = llama_cpp.llama_batch_init(PIECE, 0, 1)
-        found: list[float] = []
-        try:
-            for piece in pieces(window, PIECE):
-                read = ids[piece.begin : piece.end]
-                fill(batch, read, piece.begin - window.start, piece.wanted)
-                if code := llama_cpp.llama_decode(self._llama.ctx, batch):
-                    stopped = self._cancel.is_set()
-                    problem = "stopped" if stopped else f"llama_decode returned {code}"
-                    raise EngineError(self.name, problem)
-                found += self._picked(ids[piece.targets])
-        finally:
-            llama_cpp.llama_batch_free(batch)
-        return found
-
-    def _picked(self, targets: Sequence[int]) -> list[float]:
-        """Log-probabilities of the tokens that the last read's wanted positions predict."""
-        import llama_cpp
-
-        found = []
-        for back, target in enumerate(targets, start=-len(targets)):
-            row = self._row(llama_cpp.llama_get_logits_ith(self._llama.ctx, back))
-            found.append(logprob(row, target))
-        return found
-
-    def _row(self, pointer: Any) -> Any:
-        return np.ctypeslib.as_array(pointer, shape=(self._vocabulary,))
+            slot = self._resume(prompt)
+            with slot.chooser(decoding) as choose:
+                fresh: list[int] = []
+                for _ in range(limit):
+                    if fresh:
+                        slot.read_at_once(fresh)
+                    token_id = choose()
+                    if self._is_end(token_id) or self._stopped():
+                        return
+                    yield token_id, logprob(slot.row(), token_id)
+                    fresh = [token_id]
+        except Unread as error:
+            if not self._stopped():
+                raise EngineError(self.name, str(error)) from error
 
     def _is_end(self, token_id: int) -> bool:
         import llama_cpp
 
         vocabulary = llama_cpp.llama_model_get_vocab(self._llama.model)
         return bool(llama_cpp.llama_vocab_is_eog(vocabulary, token_id))
-
-    def _logprobs(self) -> Any:
-        """Natural logs of the model's own probabilities (temperature 1), shape (vocabulary,)."""
-        import llama_cpp
-
-        return log_softmax(self._row(llama_cpp.llama_get_logits_ith(self._llama.ctx, -1)))
 
     def _encode(self, messages: Sequence[Message]) -> list[int]:
         return self._ids(render_pieces(messages, self._render))
@@ -272,15 +254,24 @@ class LlamaCppEngine:
             return ""
         return bytes(self._llama.detokenize([token_id], special=True)).decode("utf-8", "replace")
 
-    def _install_abort(self) -> Any:
-        """llama.cpp asks this between graph nodes, so reading a long prompt can be stopped."""
-        import llama_cpp
 
-        callback_type = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p)
-        callback = callback_type(lambda _: self._cancel.is_set())
-        setter = llama_cpp.llama_set_abort_callback
-        setter(self._llama.ctx, callback, None)
-        return callback
+def _window_logprobs(slot: Slot, ids: Sequence[int], window: Window) -> list[float]:
+    """Of the window's scored tokens, read into the empty slot; leaves it full of them."""
+    found: list[float] = []
+    for piece in pieces(window, PIECE):
+        slot.read_at_once(ids[piece.begin : piece.end], piece.wanted)
+        targets = ids[piece.targets]
+        rows = (slot.row(back) for back in range(-len(targets), 0))
+        found += [logprob(row, target) for row, target in zip(rows, targets, strict=True)]
+    return found
+
+
+def _library() -> str:
+    """What computes: the library's version, and what of the CPU it makes use of."""
+    import llama_cpp
+
+    features = llama_cpp.llama_print_system_info().decode("utf-8", "replace").strip()
+    return f"llama-cpp-python {llama_cpp.__version__}; {features}"
 
 
 def usable_cpus() -> int:
@@ -300,7 +291,7 @@ def _load(path: Path, window: int, threads: int) -> Any:
         return Llama(
             model_path=str(path),
             n_ctx=window,
-            n_batch=512,
+            n_batch=PORTION,
             n_threads=threads,
             n_threads_batch=threads,
             verbose=False,

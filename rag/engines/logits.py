@@ -8,14 +8,8 @@ from typing import Any
 import numpy as np
 
 
-def log_softmax(row: Any) -> Any:
-    """Natural logs of the probabilities that float32 logits stand for, shape (vocabulary,)."""
-    shifted = row - row.max()
-    return shifted - np.log(np.exp(shifted).sum())
-
-
 def logprob(row: Any, target: int) -> float:
-    """One entry of `log_softmax`, without making the others."""
+    """The natural log of one token's probability, by float32 logits, at temperature 1."""
     top = row.max()
     return float(row[target] - top - np.log(np.exp(row - top).sum()))
 
