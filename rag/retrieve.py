@@ -97,6 +97,11 @@ class Retriever:
         self._config = config
         self._reranker = reranker
 
+    @property
+    def index(self) -> Index:
+        """What it searches."""
+        return self._index
+
     def retrieve(
         self,
         question: str,

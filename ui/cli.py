@@ -9,7 +9,23 @@ from typing import Annotated
 import typer
 
 from ingest.errors import SurefootError
-from ui.commands import ask, bench, chat, conversations, demo, doctor, guard, kb, models
+from ui.commands import (
+    ask,
+    audit,
+    bench,
+    chat,
+    conversations,
+    demo,
+    doctor,
+    guard,
+    kb,
+    keys,
+    models,
+    release,
+    replay,
+    serve,
+    telemetry,
+)
 from ui.commands import eval as evaluation
 from ui.commands import ingest as ingest_command
 from ui.options import STOPPED
@@ -21,6 +37,7 @@ First time:  surefoot demo
 Your files:  surefoot ingest ~/Documents --kb ~/kb
              surefoot ask "..." --kb ~/kb
 In a page:   surefoot chat --kb ~/kb
+Over HTTP:   surefoot serve --kb ~/kb
 Measured:    surefoot eval qa --cases cases.jsonl --kb ~/kb
 """
 
@@ -37,12 +54,18 @@ app.command("ingest")(ingest_command.ingest)
 app.command("ask")(ask.ask)
 app.command("search")(ask.search)
 app.command("chat")(chat.chat)
+app.command("serve")(serve.serve)
 app.add_typer(conversations.app, name="conversations")
 app.command("guard")(guard.guard)
 app.add_typer(evaluation.app, name="eval")
 app.add_typer(bench.app, name="bench")
 app.add_typer(kb.app, name="kb")
+app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
+app.add_typer(release.app, name="release")
+app.add_typer(telemetry.app, name="telemetry")
+app.add_typer(audit.app, name="audit")
+app.command("replay")(replay.replay)
 app.command("doctor")(doctor.doctor)
 
 

@@ -142,7 +142,7 @@ def item_of(row: sqlite3.Row) -> Item:
             **{name: row[name] for name in _SAME},
             question=asked["question"],
             history=tuple(Message(**turn) for turn in asked["history"]),
-            answer=_answer(asked["answer"]),
+            answer=answer_of(asked["answer"]),
             needs=tuple((document, frozenset(groups)) for document, groups in asked["needs"]),
             labels=tuple(json.loads(row["labels"])),
             answers=None if answers is None else tuple(answers),
@@ -164,7 +164,8 @@ def _plain(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else float(value)
 
 
-def _answer(row: dict[str, Any]) -> Answer:
+def answer_of(row: dict[str, Any]) -> Answer:
+    """An answer from its JSON, as a trace holds it too. Raises KeyError, TypeError."""
     tokens = row["tokens"]
     dropped = tuple(Dropped(**item) for item in tokens["dropped"])
     nested = {

@@ -32,6 +32,9 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ('[retrieve]\ntop = "many"', "retrieve.top"),
         ('[grounding]\npolicy = "hope"', "grounding.policy"),
         ("[review]\naudit_every = -1", "review.audit_every"),
+        ("[serve]\nport = 70000", "serve.port"),
+        ('[serve]\ncors = ["*"]', "serve.cors"),
+        ("[serve]\ntimeout_s = 0", "serve.timeout_s"),
         ("not toml", "surefoot.toml"),
     ],
 )

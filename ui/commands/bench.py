@@ -77,8 +77,19 @@ def generate(
     out: OutOption = None,
     json: JsonOption = False,
 ) -> None:
-    """The llama.cpp engine, beside llama-cpp-python alone."""
+    """The engines, beside llama-cpp-python and transformers alone; what an answer adds."""
     _bench("generate", size, repeats, out, json)
+
+
+@app.command("serve")
+def serve(
+    size: Annotated[int | None, _size("clients, with two questions each")] = None,
+    repeats: RepeatsOption = 1,
+    out: OutOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The HTTP server under many clients at once: throughput, waiting, refusals, cache hits."""
+    _bench("serve", size, repeats, out, json)
 
 
 @app.command("eval")

@@ -57,14 +57,14 @@ def forget(
     from ui.console import emit_json
 
     selection = Selection(tuple(documents or ()), conditions(where))
-    done = run(kb, selection, _places(kb), dry_run)
+    done = run(kb, selection, places(kb), dry_run)
     if json:
         emit_json(_row(done, dry_run))
     else:
         typer.echo(_words(done, dry_run))
 
 
-def _places(kb: Path) -> list[Place]:
+def places(kb: Path) -> list[Place]:
     """Everything outside the tables that keeps something of a document."""
     from evals.evaluation import runs_folder
     from evals.forgetting import PromotedCases, Reviews, Runs
