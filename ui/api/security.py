@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import os
+from contextlib import suppress
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
@@ -30,6 +31,7 @@ HEADERS = {
 LOG = logging.getLogger("surefoot.api")
 _MB = 10**6
 _LAST_WORD_SECONDS = 2.0
+_DISCARDED_MB = 64
 
 
 def harden(app: Starlette, config: ServeConfig) -> None:
@@ -75,7 +77,9 @@ class SecurityHeaders:
 class BodyLimit:
     """Refuses a body of more than `body` bytes with 413, or `upload` where documents are sent.
 
-    A length that was announced is refused before anything is read; without one bytes are counted.
+    Without an announced length bytes are counted. Who sends too much and is not refused at the door
+    (`Expect: 100-continue`) is read on for a moment: a client that is still sending would see a
+    reset connection, not the 413.
     """
 
     def __init__(self, app: ASGIApp, body: int, upload: int) -> None:
@@ -90,12 +94,16 @@ class BodyLimit:
         response, counted = _Response(send), _Counted(receive, limit)
         announced = Headers(scope=scope).get("content-length", "")
         if announced.isdecimal() and int(announced) > limit:
+            if "expect" not in Headers(scope=scope):
+                await _discard(receive)
             return await response.refuse(_too_large(limit))
         try:
             await self._app(scope, counted.receive, counted.guarded(response.send))
         except _TooLarge:
             LOG.info("a body of more than %d bytes was not read", limit)
         if counted.exceeded:
+            if counted.more:
+                await _discard(receive)
             await response.refuse(_too_large(limit))
         return None
 
@@ -142,9 +150,10 @@ class _TooLarge(Exception):
 
 
 class _Counted:
-    """A body that is read up to `limit` bytes."""
+    """A body that is read up to `limit` bytes. `more` of it may still come."""
 
     def __init__(self, receive: Receive, limit: int) -> None:
+        self.more = True
         self._receive = receive
         self._left = limit
 
@@ -154,6 +163,7 @@ class _Counted:
 
     async def receive(self) -> Message:
         message = await self._receive()
+        self.more = bool(message.get("more_body"))
         self._left -= len(message.get("body", b""))
         if self.exceeded:
             raise _TooLarge
@@ -207,6 +217,18 @@ class _Response:
         elif message["type"] == "http.response.body" and not message.get("more_body"):
             self._ended = True
         await self._send(message)
+
+
+async def _discard(receive: Receive) -> None:
+    """Read what is still being sent, for a moment and some megabytes at most."""
+    left = _DISCARDED_MB * _MB
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WORD_SECONDS):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return
 
 
 def _is_upload(scope: Scope) -> bool:

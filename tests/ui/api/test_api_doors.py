@@ -150,3 +150,14 @@ def test_no_log_holds_a_question_or_a_secret(
     for line in ours:
         assert QUESTION not in line
         assert running.secrets["all"] not in line
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_client_that_is_still_sending_reads_why_it_is_refused(
+    running: Any, chunked: bool
+) -> None:
+    pieces = [b"x" * 100_000] * 120
+    with running.client() as client:
+        for _ in range(3):
+            got = client.post("/ask", content=iter(pieces) if chunked else b"".join(pieces))
+            assert (got.status_code, got.json()["error"]["code"]) == (413, "too_large")
