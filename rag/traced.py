@@ -17,6 +17,7 @@ from rag.safety.redact import Mask
 from rag.trace import FORMAT, Asked
 from rag.types import Decision, Decoding, Dropped, Finding, Message, ModelRef, Passage, Verdict
 
+LAST = "last"
 OLD = "which lacks the sentences, the check and the engine's state that a replay needs"
 
 
@@ -53,15 +54,25 @@ class Traced:
 
 
 def find_trace(name: str, kb: Path | None) -> Path:
-    """The file that a path or, with a knowledge base, an id means. Raises TraceError."""
+    """The file that a path means or, with a knowledge base, an id or "last". Raises TraceError."""
     path = Path(name).expanduser()
     if path.is_file():
         return path
+    if name == LAST and kb is not None:
+        return _last(kb / "traces")
     inside = kb / "traces" / f"{path.name.removesuffix('.json')}.json" if kb else path
     if not inside.is_file():
         hint = "" if kb else "; an id needs --kb"
         raise TraceError(inside, f"there is no such file{hint}")
     return inside
+
+
+def _last(folder: Path) -> Path:
+    """Names begin with the time, to the second; of one second the one written last."""
+    traces = sorted(folder.glob("*.json"), key=lambda path: (path.name[:15], path.stat().st_mtime))
+    if not traces:
+        raise TraceError(folder, "there are none yet")
+    return traces[-1]
 
 
 def read_trace(path: Path) -> Traced:

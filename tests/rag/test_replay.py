@@ -224,6 +224,15 @@ def test_a_trace_is_found_by_path_or_by_id(tmp_path: Path) -> None:
         find_trace("../" + path.name + "x", tmp_path)
 
 
+def test_the_last_trace_is_the_last_written(tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match="none yet"):
+        find_trace("last", tmp_path)
+    part = assistant(tmp_path, SAID)
+    for _ in range(3):
+        latest = asked(part).path
+        assert find_trace("last", tmp_path) == latest
+
+
 @pytest.mark.parametrize(
     ("data", "problem"),
     [

@@ -17,7 +17,7 @@ OTHER = 4
 
 
 def replay(
-    trace: Annotated[str, typer.Argument(help="A trace's file, or its id together with --kb.")],
+    trace: Annotated[str, typer.Argument(help="A trace's file; its id, or last, together with --kb.")],
     kb: Annotated[
         Path | None,
         typer.Option("--kb", envvar="SUREFOOT_KB", help="The knowledge base's folder."),
@@ -30,6 +30,8 @@ def replay(
     search and prompt are repeated too.
 
     Examples:
+
+      surefoot replay last --kb ~/kb
 
       surefoot replay ~/kb/traces/20260101T120000-1a2b3c4d.json
 
