@@ -17,7 +17,9 @@ OTHER = 4
 
 
 def replay(
-    trace: Annotated[str, typer.Argument(help="A trace's file; its id, or last, together with --kb.")],
+    trace: Annotated[
+        str, typer.Argument(help="A trace's file; its id, or last, together with --kb.")
+    ],
     kb: Annotated[
         Path | None,
         typer.Option("--kb", envvar="SUREFOOT_KB", help="The knowledge base's folder."),
