@@ -50,7 +50,7 @@ def test_ask_gives_every_field_and_true_citations(surefoot: Any, sample_kb: Path
     assert set(answer) >= ANSWER
     assert answer["status"] == "answered"
     assert "five" in answer["answer"]
-    assert set(answer["tokens"]) == {"prompt", "completion", "window", "dropped"}
+    assert set(answer["tokens"]) >= {"prompt", "completion", "window", "dropped"}
     assert set(answer["timings_ms"]) >= {"retrieve", "first_token", "first_shown", "total"}
     assert set(answer["model"]) == {"name", "sha256"}
     assert Path(answer["trace"]).is_file()
