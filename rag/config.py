@@ -123,7 +123,10 @@ class ReviewConfig:
 
 @dataclass(frozen=True, slots=True)
 class AuditConfig:
-    """Every answer gets a line in the audit log, in files of `file_mb` MB each; 0 keeps no log."""
+    """Every answer gets a line in the audit log, in files of `file_mb` MB each.
+
+    0 keeps no log, except of what `surefoot serve` answers.
+    """
 
     file_mb: int = 16
 

@@ -74,6 +74,7 @@ def refuse(request: Request, error: Exception) -> Response:
         service = service_of(request)
         service.meter.refused(why)
         by = getattr(request.state, "by", "")
-        service.audit.note("refused", by, status=known.status, why=known.code)
+        if times := 1 if by else service.strangers.met():
+            service.audit.note("refused", by, status=known.status, why=known.code, times=times)
     headers = error.headers if isinstance(error, HTTPException) else None
     return error_response(known, headers)

@@ -12,7 +12,7 @@ from ingest.manifest import read_manifest
 from rag.answers import AnswerCache
 from rag.assemble import open_bulk_embedder, open_embedder
 from rag.audit import AuditLog
-from rag.config import Config
+from rag.config import AuditConfig, Config
 from rag.conversations import Conversations
 from rag.releases.live import LiveRouter
 from rag.releases.opening import open_router
@@ -58,7 +58,9 @@ def open_service(kb: Path, config: Config) -> tuple[Service, Callable[[], None]]
     """
     read_manifest(kb)
     router, serve = LateRouter(), config.serve
-    audit, telemetry = AuditLog(kb / "audit"), open_telemetry(config)
+    # A service keeps its log whatever the config says of one's own questions.
+    size = config.audit.file_mb or AuditConfig().file_mb
+    audit, telemetry = AuditLog(kb / "audit", file_bytes=size * 1_000_000), open_telemetry(config)
     telemetry.watch(kb)
     service = Service(
         kb=kb,

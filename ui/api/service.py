@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from rag.config import ServeConfig
 from rag.conversations import Conversations
 from rag.releases.router import Served
 from ui.api.admission import Admission
+from ui.api.damper import Damper
 from ui.api.keys import KeyStore
 from ui.api.life import Life
 from ui.api.limits import Limits
@@ -65,7 +66,8 @@ class Service:
     """One knowledge base, served. `embedder` is for questions, `bulk` for documents.
 
     `pool` makes answers and waits for their turn; `chores` are what takes no turn: searches,
-    uploads, forgetting. `router` raises ApiError until the models are loaded.
+    uploads, forgetting. `router` raises ApiError until the models are loaded. `strangers` keeps
+    those without a key from filling the audit log.
     """
 
     kb: Path
@@ -84,6 +86,7 @@ class Service:
     pool: Executor
     chores: Executor
     life: Life
+    strangers: Damper = field(default_factory=Damper)
 
     @property
     def uploads(self) -> Path:
