@@ -20,9 +20,10 @@ class Damper:
     def met(self) -> int:
         """One more event. How many it stands for, with those held back before it; 0: held back."""
         with self._lock:
+            now = self._now()
             self._held += 1
-            if self._now() < self._next:
+            if now < self._next:
                 return 0
-            self._next = self._now() + self._seconds
+            self._next = now + self._seconds
             stands_for, self._held = self._held, 0
             return stands_for
