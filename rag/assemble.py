@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, fields, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.manifest import read_manifest
 from ingest.store import KnowledgeBase
 from ingest.types import Embedder
+from rag.answers import index_stamp
 from rag.audit import AuditLog
 from rag.config import Config, load
 from rag.engines.settings import EngineConfig
@@ -28,6 +29,7 @@ from rag.rerank import LATE, LateInteraction, Reranker, open_cross_encoder
 from rag.retrieve import Retriever
 from rag.safety.guard import Guard
 from rag.safety.policy import DEFAULT, Policy, Rule
+from rag.standing import Standings
 from rag.trace import Tracer
 from rag.types import Decoding, Engine
 
@@ -184,6 +186,7 @@ def open_assistant(
         embedder=embedder,
         config=config,
         tracer=tracer or _tracer(kb, config),
+        standings=Standings(partial(index_stamp, kb)),
         observers=_audited(kb, config, observers) if tracer is None else observers,
     )
 
@@ -204,6 +207,7 @@ def open_beside(like: Assistant, kb: Path, config: Config) -> Assistant:
         embedder=embedder,
         config=config,
         tracer=_tracer(kb, config),
+        standings=Standings(partial(index_stamp, kb)),
     )
 
 

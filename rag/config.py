@@ -66,17 +66,21 @@ class PromptConfig:
 
     0 goes by where the model computes: 512 on a CPU, where each prompt token delays the first word
     by 5 to 10 ms, and 3,000 on a GPU. The window less the answer's room bounds both.
-    `system` replaces the shipped instructions to the model; empty keeps them.
+    A follow-up goes on from the prompt before it, and adds passages worth `onward` of the tokens; 0
+    makes every prompt anew. `system` replaces the shipped instructions to the model; empty keeps
+    them.
     """
 
     tokens: int = 0
     history_share: float = 0.3
+    onward: float = 0.4
     system: str = ""
 
     def __post_init__(self) -> None:
         known = self.tokens == 0 or self.tokens >= 64
         require(known, "prompt.tokens", "must be at least 64, or 0 for what the machine bears")
         require(0.0 <= self.history_share <= 0.8, "prompt.history_share", "must be 0 to 0.8")
+        require(0.0 <= self.onward <= 1.0, "prompt.onward", "must be 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from rag.followup import follow_up
 from rag.pipeline import Assistant
 from rag.reading import read
 from rag.replay import Part
+from rag.standing import goes_on
 from rag.traced import Traced
 from rag.types import Passage
 
@@ -50,9 +51,16 @@ def found_again(assistant: Assistant, traced: Traced) -> tuple[Part, ...]:
         asked.question, asked.groups, where=where, topic=known.topic
     )
     was = traced.reading.passages if traced.reading else ()
+    onward = traced.packed is not None and goes_on(traced.packed.messages)
+    if onward:
+        # After what was found stand the passages of the prompt before.
+        was = was[: len(passages)]
     retrieval = Part("retrieval", _same(was, passages), f"{len(passages)} passages")
     if traced.packed is None:
         return retrieval, Part("packing", same=None, note="no prompt was made")
+    if onward:
+        note = "the prompt goes on from the one before"
+        return retrieval, Part("packing", same=None, note=note)
     reading = read(known.text, passages, assistant.guard, assistant.embedder)
     packed = assistant.pack(asked.question, asked.history, reading, asked.decoding)
     same = (packed.messages, packed.check) == (traced.packed.messages, traced.packed.check)

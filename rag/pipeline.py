@@ -21,6 +21,7 @@ from rag.retrieve import Retriever
 from rag.safety.guard import Forgets, Guard
 from rag.safety.notices import notice
 from rag.speak import Speaker
+from rag.standing import Standing, Standings, Talk, begun, go_on, joined
 from rag.trace import Asked, Tracer
 from rag.types import (
     Answer,
@@ -54,12 +55,14 @@ class Assistant:
         config: Config,
         tracer: Tracer,
         observers: Sequence[Observer] = (),
+        standings: Standings | None = None,
     ) -> None:
         self.retriever = retriever
         self.engine = engine
         self.guard = guard
         self.config = config
         self.observers = tuple(observers)
+        self._standings = standings if config.prompt.onward else None
         self._grounder = grounder
         self.embedder = embedder
         self._tracer = tracer
@@ -95,10 +98,12 @@ class Assistant:
         After it an answer depends on nothing that was asked before, to the last bit.
         """
         self.guard.forget()
+        if self._standings is not None:
+            self._standings.clear()
         if isinstance(self.embedder, Forgets):
             self.embedder.forget()
         if isinstance(self.engine, Rewinds):
-            self.engine.rewind(beginning(self.config.prompt.system or SYSTEM))
+            self.engine.rewind(beginning(self._system))
 
     def stream(
         self,
@@ -157,6 +162,10 @@ class Assistant:
         draft.searched(asked, passages)
         yield draft.stage("retrieve")
         reading = read(asked.text, passages, self.guard, self.embedder)
+        talk = Talk.of(history, groups, where)
+        before = self._standings.find(talk) if self._standings is not None else None
+        if before is not None and reading.failed is None:
+            reading = joined(before, reading)
         draft.read(reading)
         yield draft.stage("guard_passages")
         if reading.failed is not None:
@@ -165,11 +174,15 @@ class Assistant:
         if not reading.units or reading.best < self.config.grounding.near:
             yield from draft.abstained("no passage comes near the question")
             return
-        packed = self.pack(question, history, reading, decoding)
+        packed, standing = self._packed(question, history, reading, decoding, before)
         draft.packed(packed)
         yield draft.stage("budget")
         speaker = Speaker(self.engine, self.guard, self.config.grounding.policy)
-        yield from speaker.speak(draft, packed, decoding, stop)
+        for event in speaker.speak(draft, packed, decoding, stop):
+            if isinstance(event, Answer) and self._standings is not None:
+                said = talk.after(question, event.text)
+                self._standings.put(said, standing.replied(event.text))
+            yield event
 
     def pack(
         self,
@@ -179,21 +192,45 @@ class Assistant:
         decoding: Decoding,
     ) -> Packed:
         """The prompt for a question and what may be read for it. Raises PromptTooLong."""
-        prompt, window = self.config.prompt, self.engine.window
-        limit = window - min(decoding.max_tokens, window // 2)
-        on_gpu = isinstance(self.engine, Placed) and self.engine.on_gpu
-        target = target_tokens(prompt.tokens, on_gpu)
-        budget = Budget(target, limit, prompt.history_share)
         packed = pack(
             question,
             history,
             reading.passages,
             reading.units,
-            budget,
+            self._budget(decoding),
             self.engine.count_tokens,
-            prompt.system or SYSTEM,
+            self._system,
         )
         return replace(packed, dropped=(*reading.dropped, *packed.dropped))
+
+    def _packed(
+        self,
+        question: str,
+        history: Sequence[Message],
+        reading: Reading,
+        decoding: Decoding,
+        before: Standing | None,
+    ) -> tuple[Packed, Standing]:
+        """The prompt, going on from the one before where that is still there; what stands then."""
+        count, share = self.engine.count_tokens, self.config.prompt.onward
+        if before is not None:
+            budget = self._budget(decoding)
+            onward = go_on(before, question, reading, budget, share, count, self._system)
+            if onward is not None:
+                packed, standing = onward
+                return replace(packed, dropped=(*reading.dropped, *packed.dropped)), standing
+        packed = self.pack(question, history, reading, decoding)
+        return packed, begun(packed, reading)
+
+    def _budget(self, decoding: Decoding) -> Budget:
+        prompt, window = self.config.prompt, self.engine.window
+        on_gpu = isinstance(self.engine, Placed) and self.engine.on_gpu
+        limit = window - min(decoding.max_tokens, window // 2)
+        return Budget(target_tokens(prompt.tokens, on_gpu), limit, prompt.history_share)
+
+    @property
+    def _system(self) -> str:
+        return self.config.prompt.system or SYSTEM
 
     def decoding(self) -> Decoding:
         """How answers are decoded where a question does not say: by the config."""

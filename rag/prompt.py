@@ -35,6 +35,7 @@ OPEN = '<passage id="{number}" source="{source}">'
 CLOSE = "</passage>"
 GAP = " … "
 NOTHING = "(no passages were found)"
+ABOVE = "(the passages above)"
 
 FULL = "the budget is full"
 FAR = "far less relevant than the best sentence"
@@ -48,13 +49,18 @@ CPU_TOKENS, GPU_TOKENS = 512, 3000
 
 def template_hash(system: str = SYSTEM) -> str:
     """Changes whenever the wording or the layout of the prompt does."""
-    parts = (str(TEMPLATE_VERSION), system, ASK, CHECK, OPEN, CLOSE, GAP)
+    parts = (str(TEMPLATE_VERSION), system, ASK, CHECK, OPEN, CLOSE, GAP, ABOVE)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def target_tokens(wished: int, on_gpu: bool) -> int:
     """The tokens a prompt aims at: those wished for, or with 0 what the machine bears."""
     return wished or (GPU_TOKENS if on_gpu else CPU_TOKENS)
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Message):
+    """A message as the model has read it already: its fences are ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +118,7 @@ def pack(
 
     `system` takes the place of the shipped instructions, word for word.
     """
-    count = _remembered(count, system)
+    count = remembered(count, system)
     bare = count(compose(question, (), passages, (), CHECK))
     if bare > budget.limit:
         raise PromptTooLong(bare, budget.limit)
@@ -124,11 +130,11 @@ def pack(
     kept = fit_units(question, turns, passages, worthy, target, count)
     messages = compose(question, turns, passages, kept)
     return Packed(
-        messages=_worded(messages, system),
-        check=_worded(compose(question, turns, passages, kept, CHECK), system),
+        messages=worded(messages, system),
+        check=worded(compose(question, turns, passages, kept, CHECK), system),
         tokens=count(messages),
         units=kept,
-        dropped=(*earlier.dropped, *_left_out(units, kept, passages, least, count)),
+        dropped=(*earlier.dropped, *left_out(units, kept, passages, least, count)),
     )
 
 
@@ -195,10 +201,14 @@ def compose(
     No turn, passage or question holds anything that looks like a fence of ours.
     """
     blocks = [_block(index, passages, units) for index in _passage_order(units)]
-    body = "\n".join(blocks) if blocks else NOTHING
+    nothing = ABOVE if any(isinstance(turn, Read) for turn in turns) else NOTHING
+    body = "\n".join(blocks) if blocks else nothing
     last = Message("user", ask.format(passages=body, question=disarm(question)))
-    earlier = (Message(turn.role, disarm(turn.content)) for turn in turns)
-    return (Message("system", SYSTEM), *earlier, last)
+    return (Message("system", SYSTEM), *map(_fenced, turns), last)
+
+
+def _fenced(turn: Message) -> Message:
+    return Message(turn.role, turn.content if isinstance(turn, Read) else disarm(turn.content))
 
 
 def count_text(text: str, count: Counter) -> int:
@@ -220,19 +230,19 @@ def beginning(system: str = SYSTEM) -> tuple[Message, ...]:
     return (Message("system", system), Message("user", ""))
 
 
-def _worded(messages: Sequence[Message], system: str) -> tuple[Message, ...]:
+def worded(messages: Sequence[Message], system: str) -> tuple[Message, ...]:
     """The messages under other instructions than the shipped ones."""
     return tuple(Message("system", system) if m.role == "system" else m for m in messages)
 
 
-def _remembered(count: Counter, system: str) -> Counter:
+def remembered(count: Counter, system: str) -> Counter:
     """`count` with a memory: packing asks for the same sentences more than once."""
     known: dict[tuple[Message, ...], int] = {}
 
     def counted(messages: Sequence[Message]) -> int:
         key = tuple(messages)
         if key not in known:
-            known[key] = count(_worded(key, system))
+            known[key] = count(worded(key, system))
         return known[key]
 
     return counted
@@ -267,7 +277,7 @@ def _in_order(kept: Sequence[int], units: Sequence[Unit]) -> tuple[Unit, ...]:
     return tuple(units[index] for index in sorted(kept))
 
 
-def _left_out(
+def left_out(
     units: Sequence[Unit],
     kept: Sequence[Unit],
     passages: Sequence[Passage],

@@ -1,9 +1,9 @@
 """How soon a follow-up's first token comes, beside the first question of a conversation.
 
 Each conversation is held twice. Once from an empty cache: the first question (cold), then the
-follow-up as the assistant puts it. Once from a cache that holds the prompt's fixed beginning: the
-first question (begun), then the follow-up with the earlier prompt left standing before it and only
-sentences added that are new (continued). The time is that of the check and the first token; the
+follow-up in a prompt made anew, with the history (follow-up). Once from a cache that holds the
+prompt's fixed beginning: the first question (begun), then the follow-up as the assistant puts it,
+going on from the earlier prompt (continued). The time is that of the check and the first token; the
 answer to the first question is the case's own, so that all ways and models see the same text.
 """
 
@@ -31,12 +31,13 @@ from evals.types import Case, Score
 from ingest.errors import SurefootError
 from ingest.store import KnowledgeBase
 from rag.assemble import open_embedder
-from rag.config import load
+from rag.config import PromptConfig, load
 from rag.errors import EngineError
 from rag.followup import follow_up
-from rag.prompt import ASK, CHECK, CHOICES, Budget, Packed, beginning, compose, pack, target_tokens
-from rag.reading import read
-from rag.types import Decoding, Engine, Message, Passage, Rewinds
+from rag.prompt import CHOICES, SYSTEM, Budget, Packed, beginning, pack, target_tokens
+from rag.reading import Reading, read
+from rag.standing import begun, go_on, joined
+from rag.types import Decoding, Engine, Message, Rewinds
 
 WAYS = ("cold", "begun", "follow-up", "continued")
 COMPARED = (("follow-up", "cold"), ("continued", "cold"), ("follow-up", "begun"))
@@ -46,12 +47,10 @@ Messages = tuple[Message, ...]
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is put to the model: the check, then the question; and the passages it was made of."""
+    """What is put to the model: the check, then the question; and what it was made of."""
 
-    check: Messages
-    messages: Messages
     packed: Packed
-    passages: tuple[Passage, ...]
+    reading: Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,39 +71,43 @@ class Conversation:
 
 
 def put(question: str, history: Sequence[Message], parts: Parts) -> Prompt:
-    """The prompt of a question as the assistant makes it."""
-    query = follow_up(question, history).searched
-    reading = read(query, parts.retriever.retrieve(query), parts.guard, parts.embedder)
-    budget = Budget(target_tokens(0, on_gpu=False), parts.engine.window // 2)
+    """The prompt of a question as the assistant makes it where nothing stands."""
+    reading = _reading(question, history, parts)
     count = parts.engine.count_tokens
+    budget = _budget(parts)
     packed = pack(question, history, reading.passages, reading.units, budget, count)
-    return Prompt(packed.check, packed.messages, packed, reading.passages)
+    return Prompt(packed, reading)
 
 
-def continued(first: Prompt, answer: Message, question: str, second: Prompt) -> Prompt:
+def continued(first: Prompt, history: Sequence[Message], question: str, parts: Parts) -> Prompt:
     """The second question after the whole first prompt, with the sentences that are new."""
-    shown = {(first.passages[u.passage].document, u.start) for u in first.packed.units}
-    fresh = [
-        unit
-        for unit in second.packed.units
-        if (second.passages[unit.passage].document, unit.start) not in shown
-    ]
-    before = (*first.messages, answer)
-    check, last = (compose(question, (), second.passages, fresh, ask)[-1] for ask in (CHECK, ASK))
-    return Prompt((*before, check), (*before, last), second.packed, second.passages)
+    before = begun(first.packed, first.reading).replied(history[-1].content)
+    reading = joined(before, _reading(question, history, parts))
+    count, share = parts.engine.count_tokens, PromptConfig().onward
+    onward = go_on(before, question, reading, _budget(parts), share, count, SYSTEM)
+    assert onward is not None, "a second prompt is never too long"
+    return Prompt(onward[0], reading)
+
+
+def _reading(question: str, history: Sequence[Message], parts: Parts) -> Reading:
+    query = follow_up(question, history).searched
+    return read(query, parts.retriever.retrieve(query), parts.guard, parts.embedder)
+
+
+def _budget(parts: Parts) -> Budget:
+    return Budget(target_tokens(0, on_gpu=False), parts.engine.window // 2)
 
 
 def timed(parts: Parts, prompt: Prompt, cached: Messages) -> Timed:
     """Check and first token; `cached` is what the cache holds of a prompt."""
     began = time.perf_counter()
-    parts.engine.score(prompt.check, CHOICES)
-    with closing(parts.engine.stream(prompt.messages, Decoding(max_tokens=1), Event())) as tokens:
+    messages = prompt.packed.messages
+    parts.engine.score(prompt.packed.check, CHOICES)
+    with closing(parts.engine.stream(messages, Decoding(max_tokens=1), Event())) as tokens:
         next(tokens, None)
     seconds = time.perf_counter() - began
-    count, tokens_in_all = parts.engine.count_tokens, parts.engine.count_tokens(prompt.messages)
-    same = [
-        a for a, _ in takewhile(lambda p: p[0] == p[1], zip(cached, prompt.messages, strict=False))
-    ]
+    count, tokens_in_all = parts.engine.count_tokens, parts.engine.count_tokens(messages)
+    same = [a for a, _ in takewhile(lambda p: p[0] == p[1], zip(cached, messages, strict=False))]
     return Timed(seconds, tokens_in_all, tokens_in_all - (count(same) if same else 0))
 
 
@@ -114,15 +117,16 @@ def converse(case: Case, parts: Parts) -> Conversation:
     question = case.row["query"]
     first = put(asked.content, (), parts)
     second = put(question, (asked, answer), parts)
+    third = continued(first, (asked, answer), question, parts)
     found = {}
     for opening, onward, cached in (
         ("cold", ("follow-up", second), ()),
-        ("begun", ("continued", continued(first, answer, question, second)), beginning()[:1]),
+        ("begun", ("continued", third), beginning()[:1]),
     ):
         _leave(parts.engine, cached)
         found[opening] = timed(parts, first, cached)
         way, prompt = onward
-        found[way] = timed(parts, prompt, first.messages)
+        found[way] = timed(parts, prompt, first.packed.messages)
     return Conversation(case, found)
 
 

@@ -20,8 +20,9 @@ from rag.pipeline import Assistant
 from rag.retrieve import Retriever
 from rag.safety.guard import Guard
 from rag.safety.policy import DEFAULT
+from rag.standing import Standings, goes_on
 from rag.trace import Tracer
-from rag.types import Answer, Finding, Shown, Stage
+from rag.types import Answer, Finding, Message, Shown, Stage
 
 TEXTS = (
     "Annual leave is twenty five days a year. Up to five days can be carried over until 31 March.",
@@ -117,6 +118,7 @@ def assistant(
         embedder=embedder,
         config=config,
         tracer=Tracer(folder, {"seed": 0}),
+        standings=Standings(),
     )
 
 
@@ -324,3 +326,33 @@ def test_a_read_only_place_costs_the_trace_not_the_answer(tmp_path: Path) -> Non
     answer = assistant(SAID, folder=blocked / "traces").answer(LEAVE)
     assert answer.status == "answered"
     assert answer.trace == ""
+
+
+HARBOUR = "Fiona Maclure is the harbour master. "
+
+
+def test_a_follow_up_goes_on_from_the_prompt_and_may_cite_what_stood_in_it() -> None:
+    asked = assistant(SAID, SAID + HARBOUR)
+    first = asked.answer(LEAVE)
+    history = (Message("user", LEAVE), Message("assistant", first.text))
+    second = asked.answer("And who is the harbour master?", history)
+    early, late = asked.engine.asked  # type: ignore[attr-defined]
+    assert late[: len(early)] == early
+    assert late[len(early)] == Message("assistant", first.text)
+    assert {c.document for s in second.sentences for c in s.citations} == {"d0", "d1"}
+    for citation in (c for s in second.sentences for c in s.citations):
+        text = TEXTS[int(citation.document[1])]
+        assert text[citation.start - 100 : citation.end - 100] == citation.quote
+
+
+@pytest.mark.parametrize("change", ["groups", "history", "forgotten", "off"])
+def test_a_prompt_is_made_anew_for_who_did_not_see_the_one_before(change: str) -> None:
+    prompt = PromptConfig(tokens=2000, onward=0.0 if change == "off" else 0.4)
+    asked = assistant(SAID, config=Config(prompt=prompt))
+    first = asked.answer(LEAVE)
+    told = first.text + (" Or not." if change == "history" else "")
+    if change == "forgotten":
+        asked.forget()
+    groups = frozenset({"hr"} if change == "groups" else ())
+    asked.answer("And why?", (Message("user", LEAVE), Message("assistant", told)), groups)
+    assert not goes_on(asked.engine.asked[-1])  # type: ignore[attr-defined]
