@@ -59,7 +59,7 @@ def test_command(command: str, place: Path, surefoot: Any) -> None:
         return
     done = surefoot(*arguments[1:], stdin=stdin, cwd=place)
     assert done.code == 0, done.err
-    assert done.out.strip()
+    assert (done.out + done.err).strip()
 
 
 def test_example(place: Path, surefoot: Any) -> None:
