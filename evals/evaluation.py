@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +101,7 @@ def run_folder(name: Path) -> Path:
 
 
 def _plan(request: Request, suite: Suite, config: Config) -> Plan:
-    if request.model:
-        config = replace(config, engine=replace(config.engine, model=request.model))
+    config = config.with_model(request.model)
     fields = {FIELD} if suite.name in TRAINED else set[str]()
 
     def check(row: Mapping[str, Any]) -> None:

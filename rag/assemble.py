@@ -164,9 +164,7 @@ def open_assistant(
     Traces and audit lines go to the knowledge base's folder; with a `tracer` of its own, traces go
     there and no line is written. `observers` hear how answers end; one may be the AuditLog.
     """
-    config = config or load()
-    if model:
-        config = replace(config, engine=replace(config.engine, model=model))
+    config = (config or load()).with_model(model)
     read_manifest(kb)  # a missing base is said before models are loaded
     # Before any thread: while it is loaded, none may load torch.
     import rag.safety.lean  # noqa: F401

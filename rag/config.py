@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -221,6 +221,10 @@ class Config:
     audit: AuditConfig = field(default_factory=AuditConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
+
+    def with_model(self, name: str | None) -> Config:
+        """The same with another model; None changes nothing."""
+        return replace(self, engine=replace(self.engine, model=name)) if name else self
 
 
 STAGES: Mapping[str, type] = {

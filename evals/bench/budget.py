@@ -237,9 +237,7 @@ def main() -> None:
     given = parser.parse_args()
     before = load_average()
     try:
-        config = load()
-        if given.model:
-            config = replace(config, engine=replace(config.engine, model=given.model))
+        config = load().with_model(given.model)
         embedder = open_embedder()
         with closing(KnowledgeBase.open(given.kb, embedder)) as base:
             found = _measured(given, open_parts(base, embedder, config))

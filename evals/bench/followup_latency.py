@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from statistics import fmean
@@ -172,9 +172,7 @@ def main() -> None:
     given = parser.parse_args()
     before = load_average()
     try:
-        config = load()
-        if given.model:
-            config = replace(config, engine=replace(config.engine, model=given.model))
+        config = load().with_model(given.model)
         cases = open_cases([given.cases], get("qa").check).read()
         wanted = [case for case in cases if len(read_history(case.row)) > 1]
         embedder = open_embedder()

@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from threading import Event
@@ -18,7 +17,6 @@ from threading import Event
 from evals.bench.harness import Contest, Measure, Say, Side
 from evals.bench.machine import installed
 from evals.sample import CASES, DOCUMENTS
-from rag.config import load
 from rag.pipeline import Assistant
 from rag.types import Decoding, Engine, Message, Token
 
@@ -66,9 +64,7 @@ def contest(model: str, workspace: Path, say: Say) -> Contest:
     say("reading the sample documents")
     kb = workspace / "sample-kb"
     _fill(kb)
-    config = load()
-    config = replace(config, engine=replace(config.engine, model=model))
-    assistant = Assistant.open(kb, config=config)
+    assistant = Assistant.open(kb, model)
     watch = Stopwatch(assistant.engine)
     assistant.engine = watch
     questions = cycle(_questions())

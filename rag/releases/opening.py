@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from rag.assemble import open_assistant, open_beside
@@ -58,9 +57,7 @@ def open_router(
     hear how every question ends that a reader waits for, and `metrics` with the variant's name.
     Raises SurefootError in one clear line, VariantChanged among others.
     """
-    config = config or load()
-    if model:
-        config = replace(config, engine=replace(config.engine, model=model))
+    config = (config or load()).with_model(model)
     registry = Registry.beside(kb)
     loader, name = Loader(registry, kb, config, observers), registry.state().stable
     stable = loader.open(name)

@@ -199,9 +199,9 @@ def _summary(report: IngestReport, kb: Path, dry_run: bool) -> str:
     )
     lines = [f"{'Would be: ' if dry_run else ''}{counts}"]
     lines += [f"  failed: {failure.path}: {failure.reason}" for failure in report.failed]
-    if report.failed and not dry_run:
+    if any(Path(failure.path).exists() for failure in report.failed) and not dry_run:
         lines.append("  Damaged files are read again when they change, or with --retry-failed.")
-    lines.append(f"{report.chunks} chunks in {kb} ({report.seconds:.1f} s)")
+    lines.append(f"{report.chunks} new chunks for {kb} ({report.seconds:.1f} s)")
     if report.added and not dry_run:
         lines.append(f'Next: surefoot ask "your question" --kb {kb}')
     return "\n".join(lines)

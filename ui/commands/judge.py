@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -91,9 +90,7 @@ def _judge(rubric: str, model: str | None, by: By) -> Judge:
     from rag.config import load
 
     # A rubric that can't be used is said before a model is loaded.
-    loaded, config = load_rubric(rubric), load()
-    if model:
-        config = replace(config, engine=replace(config.engine, model=model))
+    loaded, config = load_rubric(rubric), load().with_model(model)
     ways: dict[By, Way | None] = {By.auto: None, By.score: "score", By.text: "text"}
     return Judge(open_engine(config), loaded, ways[by])
 

@@ -273,12 +273,10 @@ def _registry(kb: Path) -> Registry:
 
 
 def _config(file: Path | None, model: str | None) -> Config:
-    from dataclasses import replace
 
     from rag.config import load
 
-    config = load(file=file)
-    return replace(config, engine=replace(config.engine, model=model)) if model else config
+    return load(file=file).with_model(model)
 
 
 def _gates(file: Path | None, auto_promote: bool) -> Gates:

@@ -55,8 +55,7 @@ def _config(host: str | None, port: int | None, model: str | None) -> Config:
         host=config.serve.host if host is None else host,
         port=config.serve.port if port is None else port,
     )
-    engine = replace(config.engine, model=model or config.engine.model)
-    return replace(config, serve=serve, engine=engine)
+    return replace(config, serve=serve).with_model(model)
 
 
 def _greet(kb: Path, address: tuple[str, int], has_keys: bool) -> None:
