@@ -66,9 +66,9 @@ class PromptConfig:
 
     0 goes by where the model computes: 512 on a CPU, where each prompt token delays the first word
     by 5 to 10 ms, and 3,000 on a GPU. The window less the answer's room bounds both.
-    A follow-up goes on from the prompt before it, and adds passages worth `onward` of the tokens; 0
-    makes every prompt anew. `system` replaces the shipped instructions to the model; empty keeps
-    them.
+    A follow-up that leans on what was said goes on from the prompt before it, and adds passages
+    worth `onward` of the tokens; 0 makes every prompt anew. `system` replaces the shipped
+    instructions to the model; empty keeps them.
     """
 
     tokens: int = 0

@@ -163,9 +163,8 @@ class Assistant:
         yield draft.stage("retrieve")
         reading = read(asked.text, passages, self.guard, self.embedder)
         talk = Talk.of(history, groups, where)
-        before = self._standings.find(talk) if self._standings is not None else None
-        if before is not None and reading.failed is None:
-            reading = joined(before, reading)
+        before = self._before(talk) if asked.leans and reading.failed is None else None
+        reading = reading if before is None else joined(before, reading)
         draft.read(reading)
         yield draft.stage("guard_passages")
         if reading.failed is not None:
@@ -221,6 +220,9 @@ class Assistant:
                 return replace(packed, dropped=(*reading.dropped, *packed.dropped)), standing
         packed = self.pack(question, history, reading, decoding)
         return packed, begun(packed, reading)
+
+    def _before(self, talk: Talk) -> Standing | None:
+        return self._standings.find(talk) if self._standings is not None else None
 
     def _budget(self, decoding: Decoding) -> Budget:
         prompt, window = self.config.prompt, self.engine.window

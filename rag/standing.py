@@ -1,8 +1,11 @@
 """A conversation's last prompt, left standing: the next one goes on from it.
 
 What the model has read it need not read again, so a follow-up's first word comes sooner: only the
-sentences that are new are added, and the question. Standing prompts are held in memory alone, for
-the asker's groups and conditions, and let go when anything in the knowledge base changes.
+sentences that are new are added, and the question. That is for questions that lean on what was
+said ("and for contractors?"). One that stands by itself is put anew: among the passages of the one
+before it was answered no better (7 of 11 right, 9 anew), and little was saved. Standing prompts are
+held in memory alone, for the asker's groups and conditions, and let go when anything in the
+knowledge base changes.
 """
 
 from __future__ import annotations

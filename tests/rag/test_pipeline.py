@@ -345,7 +345,7 @@ def test_a_follow_up_goes_on_from_the_prompt_and_may_cite_what_stood_in_it() -> 
         assert text[citation.start - 100 : citation.end - 100] == citation.quote
 
 
-@pytest.mark.parametrize("change", ["groups", "history", "forgotten", "off"])
+@pytest.mark.parametrize("change", ["groups", "history", "forgotten", "off", "alone"])
 def test_a_prompt_is_made_anew_for_who_did_not_see_the_one_before(change: str) -> None:
     prompt = PromptConfig(tokens=2000, onward=0.0 if change == "off" else 0.4)
     asked = assistant(SAID, config=Config(prompt=prompt))
@@ -354,5 +354,6 @@ def test_a_prompt_is_made_anew_for_who_did_not_see_the_one_before(change: str) -
     if change == "forgotten":
         asked.forget()
     groups = frozenset({"hr"} if change == "groups" else ())
-    asked.answer("And why?", (Message("user", LEAVE), Message("assistant", told)), groups)
+    question = "Are life jackets checked on ferries in May?" if change == "alone" else "And why?"
+    asked.answer(question, (Message("user", LEAVE), Message("assistant", told)), groups)
     assert not goes_on(asked.engine.asked[-1])  # type: ignore[attr-defined]
