@@ -127,7 +127,7 @@ class Words:
         with self._lock:
             known = {phrase: self._known[phrase] for phrase in wanted if phrase in self._known}
         new = [phrase for phrase in dict.fromkeys(wanted) if phrase not in known]
-        words = dict(zip(new, self._tokenizer.words(new), strict=True))
+        words = dict(zip(new, self._tokenizer.words(new), strict=True)) if new else {}
         single = {said[0] for said in words.values() if len(said) == 1}
         by_word = self._by_word(connection, sorted(single), lengths) if single else {}
         for phrase, said in words.items():
@@ -191,7 +191,8 @@ def _one_state(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        connection.execute("COMMIT")
+        if connection.in_transaction:
+            connection.execute("COMMIT")
 
 
 def exact(

@@ -57,7 +57,10 @@ class Portion:
 
 
 def segments(connection: sqlite3.Connection) -> list[Segment]:
-    """All of a base, by their rows."""
+    """All of a base, by their rows. One that was written before there were any has none."""
+    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name='segments'").fetchone()
+    if known is None:
+        return []
     found = connection.execute("SELECT id, first, last, rows FROM segments ORDER BY first")
     return [Segment(*row) for row in found]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections import defaultdict
 from collections.abc import Sequence
 from threading import Lock
 
@@ -59,12 +60,12 @@ def _by_text(
     count: int, plain: Sequence[int], found: Sequence[tuple[int, int, str]]
 ) -> list[Words]:
     words: list[Words] = [()] * count
-    rest = []
+    rest: defaultdict[int, list[tuple[int, str]]] = defaultdict(list)
     for doc, offset, term in found:
         if doc == _PLAIN:
             words[plain[offset]] = (term,)
         else:
-            rest.append((doc, offset, term))
-    for doc, _, term in sorted(rest):
-        words[doc] = (*words[doc], term)
+            rest[doc].append((offset, term))
+    for doc, said in rest.items():
+        words[doc] = tuple(term for _, term in sorted(said))
     return words
