@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ingest import near, notes
+from ingest import near, notes, segments
 from ingest.chunk import ChunkSettings
 from ingest.errors import KnowledgeBaseError
 from ingest.generation import write_index
@@ -91,6 +91,8 @@ def commit(
     """
     connection, values = writer.connection, {"target": writer.target}
     index = index or IndexSettings()
+    # Made durable by what seals the rows.
+    segments.extend(connection)
     changed = _seal(connection, values)
     if not changed and (manifest is None or index.choice in (None, manifest.searched.choice)):
         _purge(connection, directory, manifest)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest import near, notes
+from ingest import near, notes, segments
 from ingest.errors import KnowledgeBaseError
 from ingest.manifest import DATABASE
 from ingest.receipt import ForgottenContent
@@ -194,6 +194,7 @@ def erase(connection: sqlite3.Connection) -> None:
     notes.sweep(connection)
     # Words are only marked as deleted until their segment is merged; a rebuild leaves none.
     connection.execute("INSERT INTO lexical (lexical) VALUES ('rebuild')")
+    segments.compact(connection)
 
 
 def scrub(connection: sqlite3.Connection, directory: Path) -> None:

@@ -89,6 +89,11 @@ class VectorIndex:
         """The places whose chunks are there."""
         return self._live
 
+    @property
+    def rows(self) -> Rows:
+        """The chunk rows that can be found, rising."""
+        return self._sorted
+
     def _allowed(self, places: Rows) -> Allowed:
         flags = np.zeros(self._size, dtype=bool)
         flags[places] = True

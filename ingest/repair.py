@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ingest import failures
+from ingest import failures, segments
 from ingest.commit import publish
 from ingest.erase import erase, hide, prepare, truncate_log
 from ingest.errors import KnowledgeBaseError
@@ -86,14 +86,18 @@ class _Mending:
             self._vectors()
             problems = self._find()
         kinds = {problem.kind for problem in problems}
+        if "words" in kinds:
+            self._words()
         if kinds & {"counts", "document", "orphan", "vectors"}:
             self._generation(problems)
-        elif "words" in kinds:
-            with transaction(self._connection):
-                self._connection.execute("INSERT INTO lexical (lexical) VALUES ('rebuild')")
-            self.done.append("made the word index anew")
         if "failures" in kinds:
             self._failures()
+
+    def _words(self) -> None:
+        with transaction(self._connection):
+            self._connection.execute("INSERT INTO lexical (lexical) VALUES ('rebuild')")
+            segments.rebuild(self._connection)
+        self.done.append("made the word index anew")
 
     def _failures(self) -> None:
         """Records that are damaged only make files be read again."""
@@ -176,7 +180,7 @@ class _Mending:
             self.done.append(f"took out {len(spoiled)} damaged documents")
         if dropped:
             self.done.append(f"dropped {dropped} rows that belong to no document")
-        self.done.append(f"made the vector file and the word index anew: generation {target}")
+        self.done.append(f"made the vector file anew: generation {target}")
 
     def _paths(self) -> list[str]:
         rows = self._connection.execute(

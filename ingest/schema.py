@@ -10,6 +10,9 @@ job: complete contents that no reader sees yet.
 Hints belong to no generation: the hashes of files, what is in files of many documents (`notes`),
 and which files failed (`failures`). The last goes with the last document of its path, and takes
 along the notes that nothing else would.
+
+`lexical` holds where each word stands; `postings` how often it is in which row, to search by
+(`ingest.segments`). They belong to rows, whatever generation has those.
 """
 
 from __future__ import annotations
@@ -85,6 +88,12 @@ CREATE VIEW IF NOT EXISTS lexical_source AS
 CREATE VIRTUAL TABLE IF NOT EXISTS lexical USING fts5 (
   title, headings, text, content='lexical_source', content_rowid='row',
   tokenize='{TOKENIZER}');
+CREATE TABLE IF NOT EXISTS segments (
+  id INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, rows INTEGER NOT NULL,
+  lengths BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS postings (
+  segment INTEGER NOT NULL, term TEXT NOT NULL, count INTEGER NOT NULL, rows BLOB NOT NULL,
+  weights BLOB NOT NULL, PRIMARY KEY (segment, term)) WITHOUT ROWID;
 """
 
 

@@ -11,6 +11,7 @@ from threading import Lock
 
 from ingest.conditions import Where
 from ingest.index import VectorIndex
+from ingest.lexical import Words
 from ingest.manifest import Manifest, Stamp
 from ingest.nearest import Allowed
 from ingest.schema import live
@@ -42,6 +43,7 @@ class Snapshot:
     ) -> None:
         self.manifest = manifest
         self.stamp = stamp
+        self.words = Words(manifest.generation, index.rows)
         self._directory = directory
         self._index = index
         self._group_sets = group_sets

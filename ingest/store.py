@@ -21,9 +21,8 @@ from ingest import near
 from ingest.commit import rollback
 from ingest.conditions import Where
 from ingest.errors import IncompatibleKnowledgeBase, KnowledgeBaseError
-from ingest.lexical import Words, phrases
+from ingest.lexical import phrases
 from ingest.manifest import check_embedder
-from ingest.pruning import Frequencies
 from ingest.records import (
     CHUNKS,
     DOCUMENTS,
@@ -54,7 +53,6 @@ class KnowledgeBase:
         self._connections: WeakSet[ReaderConnection] = WeakSet()
         self._lock = Lock()
         self._loading = Lock()
-        self._frequencies = Frequencies()
         self._snapshot = self._load()
 
     @classmethod
@@ -107,8 +105,8 @@ class KnowledgeBase:
     ) -> list[Hit]:
         """BM25 over title, headings and text. Terms are alternatives; each is one phrase.
 
-        With `rows`, only those chunks are scored; with `where`, as in `dense`. Scores are
-        positive, larger is better. In a large base, chunks without a rare term may be missed.
+        With `rows`, only those chunks are found; with `where`, as in `dense`. Scores are
+        positive, larger is better.
         """
         wanted, snapshot = phrases(terms), self._current()
         if not wanted or k < 1:
@@ -117,9 +115,7 @@ class KnowledgeBase:
             connection = self._connection()
             scope = snapshot.scope(groups, where, connection)
             mask = None if scope is None else scope.mask
-            manifest = snapshot.manifest
-            words = Words(connection, manifest.generation, manifest.chunks, self._frequencies)
-            return words.best(wanted, k, mask, rows)
+            return snapshot.words.best(connection, wanted, k, mask, rows)
 
     def among(self, where: Where) -> Among:
         """Both searches, among the chunks of which every condition holds."""

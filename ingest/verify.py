@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ingest import failures
+from ingest import failures, wordcheck
 from ingest.erase import Unfinished
 from ingest.errors import KnowledgeBaseError
 from ingest.index import load_graph
@@ -107,6 +107,8 @@ def _problems(
     yield from _orphans(connection, values)
     yield from _vectors(connection, directory, manifest, values)
     yield from _words(directory)
+    for line in wordcheck.wrong(connection, manifest.generation):
+        yield Problem("words", f"word index: {line}")
     for path in failures.damaged(connection):
         yield Problem("failures", f"{path}: the record of its failure is damaged")
 

@@ -23,7 +23,7 @@ from ingest.types import Chunk, Embedder, ParsedDocument, Vectors
 _BOUND = 500
 _EMPTY_TABLES = (
     "contents", "texts", "paths", "chunks", "vectors", "sketches", "bands", "file_hashes", "notes",
-    "failures",
+    "failures", "segments", "postings",
 )  # fmt: skip
 
 

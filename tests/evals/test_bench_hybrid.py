@@ -1,4 +1,4 @@
-"""The benches of hybrid search: made-up words by Zipf's law, what is lost, and LangChain's side."""
+"""The benches of hybrid search: made-up words by Zipf's law, FTS5's finds, and LangChain's side."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 
 from evals.bench import hybrid
 from evals.bench.hybrid import STOP, Zipf
-from ingest import lexical
 from ingest.langchain import LangchainEmbeddings
 from ingest.testing import HashEmbedder
 
@@ -27,16 +26,14 @@ def test_words_follow_the_law_and_questions_leave_the_commonest_out() -> None:
     assert not set(words) & {hybrid._word(rank) for rank in range(STOP)}
 
 
-@pytest.mark.parametrize("small", [lexical.SMALL, 0])
-def test_hybrid_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int) -> None:
-    monkeypatch.setattr(lexical, "SMALL", small)
+def test_hybrid_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hybrid, "QUESTIONS", 8)
     lines: list[str] = []
     hybrid.run(600, tmp_path / "kb", lines.append)
     found = {line["what"]: line for line in map(json.loads, lines) if "what" in line}
     assert found["retrieve"]["n"] == 8
     assert found["retrieve"]["p50_ms"] <= found["retrieve"]["p95_ms"]
-    assert found["lexical, exact"]["overlap@10"] == found["lexical, exact"]["overlap@100"] == 1
+    assert found["lexical, FTS5"]["overlap@10"] == found["lexical, FTS5"]["overlap@100"] == 1
     hybrid.run(600, tmp_path / "kb", lines.append)
     assert sum("fill_s" in line for line in lines) == 1, "a base that is there is used"
 

@@ -1,10 +1,11 @@
-"""Search by words in large bases: scores as FTS5 has them, bounded work, what may be missed."""
+"""Search by words: scores as a plain BM25 and FTS5 have them, of any generation, for any asker."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import product
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,166 +13,222 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest import bm25, lexical, pruning
-from ingest.lexical import Words, phrases
-from ingest.pruning import Frequencies, pruned
-from ingest.schema import connect_reader
+from ingest import lexical, segments
+from ingest.bm25 import WEIGHTS
+from ingest.build import ingest
+from ingest.commit import rollback
+from ingest.forget import forget
+from ingest.lexical import exact, phrases
+from ingest.manifest import read_manifest
+from ingest.schema import TOKENIZER, connect_reader, live
+from ingest.selection import Selection
 from ingest.store import KnowledgeBase
 from ingest.testing import HashEmbedder
 from ingest.types import Hit
 
 VOCABULARY = ("oil", "winch", "winches", "door", "E-42", "42", "e", "Größe", "grosse", "the", "sea")
-WORDS = st.sampled_from([*VOCABULARY, "nowhere", "!?", 'a"b', "42.E-42"])
-SMALL_BOUNDS = st.tuples(st.integers(1, 60), st.integers(1, 120))
+TERMS = st.lists(
+    st.sampled_from([*VOCABULARY, "nowhere", "!?", 'a"b', "42.E-42", "the sea", "passage", "٣"]),
+    min_size=1,
+    max_size=9,
+)
+FRESH, SHRUNK, BACK = "fresh", "some are gone", "rolled back"
+TABLES = f"""
+  CREATE VIRTUAL TABLE t USING fts5 (title, headings, text, tokenize='{TOKENIZER}');
+  CREATE VIRTUAL TABLE v USING fts5vocab (t, instance);
+"""
 
 
-@pytest.fixture(scope="module")
-def words(tmp_path_factory: pytest.TempPathFactory) -> Words:
-    """80 documents, each with another part of the words, some of them twice; 20 are gone again."""
-    from ingest.build import ingest
-
-    folder, kb = tmp_path_factory.mktemp("words"), tmp_path_factory.mktemp("kb") / "kb"
+def build(folder: Path, state: str) -> Path:
+    """80 documents, each with another part of the words, some of them twice, in three groups."""
+    root, kb = folder / "docs", folder / "kb"
     for number in range(80):
         said = [w for at, w in enumerate(VOCABULARY) if (number * 7 + at * at) % (at + 2) < 2]
         text = f"# {said[0]} {number}\n\n{' '.join(said * (1 + number % 3))} passage {number}.\n"
-        (folder / f"{number}.md").write_text(text, encoding="utf-8")
-    ingest([folder], kb, HashEmbedder())
-    for number in range(0, 80, 4):
-        (folder / f"{number}.md").unlink()
-    ingest([folder], kb, HashEmbedder(), prune=True)
-    base = KnowledgeBase.open(kb)
-    return Words(connect_reader(kb), base.generation, base.info().chunks)
+        path = root / f"g{number % 3}" / f"{number}.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    for group in range(3):
+        names = frozenset({f"g{group}"}) if group else frozenset[str]()
+        ingest([root / f"g{group}"], kb, HashEmbedder(), groups=names)
+    if state != FRESH:
+        for number in range(1, 80, 6):
+            (root / "g1" / f"{number}.md").unlink(missing_ok=True)
+        (root / "g1" / "new.md").write_text("# Oil\n\nThe sea, the sea: E-42.", encoding="utf-8")
+        ingest([root / "g1"], kb, HashEmbedder(), groups=frozenset({"g1"}), prune=True)
+    if state == BACK:
+        rollback(kb)
+    return kb
 
 
-def scores(hits: Sequence[Hit]) -> dict[int, float]:
-    return {hit.row: hit.score for hit in hits}
+class Plain:
+    """BM25 over the live chunks of a base, a chunk and a word at a time."""
+
+    def __init__(self, kb: Path, generation: int) -> None:
+        query = "SELECT * FROM lexical_source WHERE row IN (SELECT row FROM chunks WHERE {})"
+        with closing(connect_reader(kb)) as base:
+            texts = base.execute(query.format(live("chunks")), {"g": generation}).fetchall()
+        self.said = {row: [cut(column) for column in columns] for row, *columns in texts}
+        self.lengths = {row: sum(map(len, each)) for row, each in self.said.items()}
+
+    def scores(self, terms: Sequence[str]) -> dict[int, float]:
+        found = dict.fromkeys(self.said, 0.0)
+        average = sum(self.lengths.values()) / len(self.lengths)
+        for words in filter(None, map(cut, terms)):
+            often = {row: frequency(columns, words) for row, columns in self.said.items()}
+            count = sum(value > 0 for value in often.values())
+            idf = math.log((len(often) - count + 0.5) / (count + 0.5))
+            for row, value in often.items():
+                norm = 1.2 * (0.25 + 0.75 * self.lengths[row] / average)
+                found[row] += (idf if idf > 0 else 1e-6) * value * 2.2 / (value + norm)
+        return {row: score for row, score in found.items() if score}
 
 
-def same(found: Sequence[Hit], expected: Sequence[Hit]) -> None:
-    assert scores(found).keys() == scores(expected).keys()
-    assert scores(found) == pytest.approx(scores(expected), rel=1e-9)
+def cut(text: str) -> list[str]:
+    with closing(sqlite3.connect(":memory:")) as scratch:
+        scratch.executescript(TABLES)
+        scratch.execute("INSERT INTO t (text) VALUES (?)", (text,))
+        return [word for (word,) in scratch.execute("SELECT term FROM v ORDER BY offset")]
+
+
+def frequency(columns: Sequence[list[str]], words: list[str]) -> float:
+    places = [range(len(column) - len(words) + 1) for column in columns]
+    counts = [
+        sum(column[at : at + len(words)] == words for at in starts)
+        for column, starts in zip(columns, places, strict=True)
+    ]
+    return sum(weight * count for weight, count in zip(WEIGHTS, counts, strict=True))
+
+
+def same(found: Sequence[Hit], expected: Mapping[int, float], k: int = 200) -> None:
+    """The k best of these scores, but for rows that are equal within rounding."""
     assert list(found) == sorted(found, key=lambda hit: (-hit.score, hit.row))
+    assert {hit.row: hit.score for hit in found} == pytest.approx(
+        {hit.row: expected.get(hit.row) for hit in found}, rel=1e-6
+    )
+    best = sorted(expected.values(), reverse=True)[:k]
+    assert [hit.score for hit in found] == pytest.approx(best, rel=1e-6)
 
 
-@given(st.lists(WORDS, min_size=1, max_size=9), st.lists(st.integers(1, 120), max_size=30))
-def test_chunks_that_are_named_are_scored_as_by_fts5(
-    words: Words, terms: list[str], rows: list[int]
+@pytest.fixture(scope="module", params=[FRESH, SHRUNK, BACK])
+def base(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[KnowledgeBase, Plain]:
+    opened = KnowledgeBase.open(build(tmp_path_factory.mktemp("words"), request.param))
+    return opened, Plain(opened.path, opened.generation)
+
+
+@given(TERMS, st.integers(1, 100), st.sets(st.sampled_from(["g1", "g2"])))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_scores_are_those_of_a_plain_bm25(
+    base: tuple[KnowledgeBase, Plain], terms: list[str], k: int, asker: set[str]
 ) -> None:
-    wanted = phrases(terms)
-    counts = words.frequencies.counts(words.connection, words.generation, wanted)
-    found = bm25.scored(words.connection, words.generation, counts, rows)
-    same(found, words.exact(wanted, 200, rows=rows) if wanted else [])
+    opened, plain = base
+    rows = [hit.row for hit in opened.dense(HashEmbedder().embed(["a"])[0], 200, frozenset(asker))]
+    visible = {row: score for row, score in plain.scores(terms).items() if row in rows}
+    same(opened.lexical(terms, k, frozenset(asker)), visible, k)
 
 
-@given(st.lists(WORDS, min_size=1, max_size=9), SMALL_BOUNDS, st.binary(min_size=120, max_size=120))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_is_found_has_the_score_of_all_words(
-    words: Words, terms: list[str], bounds: tuple[int, int], bits: bytes
+@given(TERMS, st.lists(st.integers(1, 120), max_size=30))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_chunks_that_are_named(
+    base: tuple[KnowledgeBase, Plain], terms: list[str], rows: list[int]
 ) -> None:
-    mask = bytes(byte & 1 for byte in bits)
-    wanted = phrases(terms)
-    counts = words.frequencies.counts(words.connection, words.generation, wanted)
-    if not counts:
+    opened, plain = base
+    expected = {row: score for row, score in plain.scores(terms).items() if row in rows}
+    same(opened.lexical(terms, 200, frozenset({"g1", "g2"}), rows), expected)
+
+
+@given(TERMS, st.integers(1, 100), st.binary(max_size=90))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_fresh_base_is_scored_as_by_fts5(
+    base: tuple[KnowledgeBase, Plain], terms: list[str], k: int, bits: bytes
+) -> None:
+    opened, _ = base
+    wanted, mask = phrases(terms), bytes(byte & 1 for byte in bits)
+    if read_manifest(opened.path).newest != 3 or not wanted:
         return
-    plan = pruned(counts, words.size, 1.0, *bounds)
-    found = pruning.best(words.connection, words.generation, plan.queries, 200, mask)
-    if plan.left:
-        rows = [hit.row for hit in found]
-        found = bm25.scored(words.connection, words.generation, counts, rows)
-    exact = scores(words.exact(wanted, 200, mask))
-    assert scores(found).keys() <= exact.keys(), "nothing hidden, nothing that is gone"
-    same(found, [hit for hit in words.exact(wanted, 200, mask) if hit.row in scores(found)])
-    rarest = scores(words.exact([counts[0][0]], 200, mask))
-    assert rarest.keys() <= scores(found).keys() or len(plan.queries[0].match.split("AND")) == 2
+    with closing(connect_reader(opened.path)) as connection:
+        expected = exact(connection, 3, wanted, 200, mask)
+        found = opened._current().words.best(connection, wanted, k, mask)
+        rows = opened._current().words.best(connection, wanted, k, mask, range(1, 90))
+    same(found, {hit.row: hit.score for hit in expected}, k)
+    assert {hit.row for hit in rows} == {hit.row for hit in found}
+    assert [hit.score for hit in rows] == pytest.approx([hit.score for hit in found], rel=1e-9)
 
 
-@pytest.mark.parametrize("masked", [False, True])
-def test_with_room_for_all_nothing_is_missed(
-    words: Words, monkeypatch: pytest.MonkeyPatch, masked: bool
+def test_one_copy_of_a_word_is_kept_for_the_next_question(
+    base: tuple[KnowledgeBase, Plain], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lexical, "SMALL", 0)
-    mask = bytes(number % 2 for number in range(120)) if masked else None
-    for pair in product(VOCABULARY, repeat=2):
-        wanted = phrases(pair)
-        same(words.best(wanted, 9, mask), words.exact(wanted, 9, mask))
-        rows = list(range(1, 50))
-        same(words.best(wanted, 9, mask, rows), words.exact(wanted, 9, mask, rows))
-    assert words.best(phrases(["nowhere"]), 9) == []
+    opened, _ = base
+    before = opened.lexical(["oil", "E-42", "nowhere"], 9)
+    assert opened.lexical(["oil", "E-42", "nowhere"], 9) == before
+    monkeypatch.setattr(lexical, "_REMEMBERED", 0)
+    assert opened.lexical(["E-42", "oil", "sea"], 9)
+    assert not opened._current().words._known
+    assert opened.lexical(["oil", "E-42", "nowhere"], 9) == before
 
 
-def test_a_small_base_is_searched_as_ever(words: Words, monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(*given: object) -> Any:
-        raise AssertionError(given)
-
-    monkeypatch.setattr(Frequencies, "counts", never)
-    assert words.size <= lexical.SMALL
-    assert words.best(phrases(["oil", "door"]), 5) == words.exact(phrases(["oil", "door"]), 5)
-
-
-@pytest.mark.parametrize(
-    ("counts", "expected", "left"),
-    [
-        ([("a", 5), ("b", 9)], [("a OR b", 1)], 0),
-        ([("a", 5), ("b", 90)], [("(a) AND (a OR b OR b)", 2)], 0),
-        ([("a", 5), ("b", 18), ("c", 60)],
-         [("(a) AND (a OR b OR c OR b OR c)", 2), ("(b) AND (c)", 1)], 0),
-        ([("a", 5), ("b", 40), ("c", 60)], [("(a) AND (a OR b OR c OR b OR c)", 2)], 0),
-        ([("a", 30), ("b", 60)], [("(a) AND (b)", 1)], 0),
-        ([("a", 5), ("b", 40), ("c", 900)], [("(a) AND (a OR b OR b)", 2)], 1),
-        ([("a", 900)], [("a", 1)], 0),
-        ([("a", 700), ("b", 800), ("c", 900)], [("(a) AND (a OR b OR b)", 2)], 1),
-    ],
-)  # fmt: skip
-def test_rare_words_first_then_pairs(
-    counts: list[tuple[str, int]], expected: list[tuple[str, int]], left: int
+def test_scores_depend_on_the_generation_alone(
+    tree: Any, run: Any, kb: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = pruned(counts, 100, scored=20, counted=100)
-    assert [(query.match, query.times) for query in found.queries] == expected
-    assert found.left == left
+    tree({f"{n}.md": f"# Number {n}\n\nThe oil of winch {n}, and the sea." for n in range(9)})
+    run()
+    reader = KnowledgeBase.open(kb)
+    before = reader.lexical(["oil", "winch 3", "sea"], 20)
+    monkeypatch.setattr("ingest.commit.write_manifest", lambda *_: (_ for _ in ()).throw(KeyError))
+    tree({f"new-{n}.md": "Oil and sea, sea, sea." * n for n in range(1, 9)} | {"3.md": "Other."})
+    with pytest.raises(KeyError):
+        run()
+    assert KnowledgeBase.open(kb).lexical(["oil", "winch 3", "sea"], 20) == before
+    monkeypatch.undo()
+    run()
+    assert [hit.row for hit in reader.lexical(["other"], 5)] != []
+    rollback(kb)
+    assert reader.lexical(["oil", "winch 3", "sea"], 20) == before
 
 
-def test_few_that_are_visible_leave_room_for_commoner_words() -> None:
-    counts = [("a", 15), ("b", 15), ("c", 60)]
-    assert pruned(counts, 100, 0.1, scored=20, counted=100).queries[0].match == "a OR b OR c"
-
-
-def test_counts_are_of_one_generation(words: Words) -> None:
-    known, wanted = Frequencies(), phrases(["the", "oil", "nowhere"])
-    first = known.counts(words.connection, 1, wanted)
-    assert [count for _, count in first] == sorted(count for _, count in first)
-    assert len(first) == 2
-    assert known.counts(None, 1, wanted) == first, "not counted again"  # type: ignore[arg-type]
-    with pytest.raises(AttributeError):
-        known.counts(None, 2, wanted)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("block", "numbers"),
-    [
-        (b"", []),
-        (b"\x00\x7f", [0, 127]),
-        (b"\x81\x00\x05", [128, 5]),
-        (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", [2**64 - 1, 1]),
-    ],
-)
-def test_numbers_as_sqlite_writes_them(block: bytes, numbers: list[int]) -> None:
-    assert list(bm25._varints(block)) == numbers
-
-
-def test_a_word_in_most_rows_weighs_almost_nothing() -> None:
-    totals = bm25.Totals(10, 5.0)
-    assert totals.idf(2) == pytest.approx(math.log(8.5 / 2.5))
-    assert totals.idf(9) == totals.idf(11) == 1e-6
-
-
-def test_an_open_base_searches_a_large_one(
-    run: Any, tree: Any, kb: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_base_without_postings_is_searched_until_it_has_them(
+    tree: Any, run: Any, kb: Path
 ) -> None:
     root = tree({"a.md": "Oil for the winch.", "b.md": "The door is shut.", "c.md": "The sea."})
     run(root)
-    base = KnowledgeBase.open(kb)
-    before = [base.lexical(["the", "winch"], 9), base.lexical(["the"], 9, rows=[1, 3])]
-    monkeypatch.setattr(lexical, "SMALL", 0)
-    same(base.lexical(["the", "winch"], 9), before[0])
-    same(base.lexical(["the"], 9, rows=[1, 3]), before[1])
-    assert base.lexical(["nowhere"], 9) == base.lexical(["?!"], 9) == []
+    before = KnowledgeBase.open(kb).lexical(["the", "winch"], 9)
+    with closing(sqlite3.connect(kb / "surefoot.db")) as rows:
+        rows.executescript("DELETE FROM postings; DELETE FROM segments;")
+    old = KnowledgeBase.open(kb)
+    asked: list[int] = []
+
+    def counted(*given: Any) -> list[Hit]:
+        asked.append(1)
+        return exact(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lexical, "exact", counted)
+        found = old.lexical(["the", "winch"], 9)
+        same(found, {hit.row: hit.score for hit in before})
+        assert old.lexical(["the", "winch"], 9, rows=[1, 3]) == [h for h in found if h.row != 2]
+        assert old.verify().problems == ()
+        run(root)
+        assert old.generation == 1, "nothing changed"
+        assert old.lexical(["the", "winch"], 9) == before
+    assert len(asked) == 2
+
+
+def test_a_table_of_an_old_base_is_missing(tree: Any, run: Any, kb: Path) -> None:
+    run(tree({"a.md": "Oil for the winch."}))
+    with closing(sqlite3.connect(kb / "surefoot.db")) as rows:
+        rows.executescript("DROP TABLE postings; DROP TABLE segments;")
+    assert len(KnowledgeBase.open(kb).lexical(["oil"], 9)) == 1
+    assert KnowledgeBase.open(kb).verify().problems == ()
+
+
+def test_forgetting_leaves_one_segment_without_the_words(tree: Any, run: Any, kb: Path) -> None:
+    root = tree({"a.md": "Oil for the winch.", "b.md": "The zyxwvu is shut.", "c.md": "The sea."})
+    for name in ("a.md", "b.md", "c.md"):
+        run(root / name)
+    forget(kb, Selection((str(root / "b.md"),)))
+    with closing(sqlite3.connect(kb / "surefoot.db")) as rows:
+        assert [(s.first, s.last, s.rows) for s in segments.segments(rows)] == [(1, 3, 2)]
+        terms = {term for (term,) in rows.execute("SELECT term FROM postings")}
+        assert rows.execute("SELECT hex(lengths) FROM segments").fetchone()[0][8:16] == "0" * 8
+    assert {"oil", "sea"} <= terms
+    assert not {"zyxwvu", "shut", "b"} & terms
