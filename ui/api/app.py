@@ -75,6 +75,7 @@ def refuse(request: Request, error: Exception) -> Response:
         service.meter.refused(why)
         by = getattr(request.state, "by", "")
         if times := 1 if by else service.strangers.met():
-            service.audit.note("refused", by, status=known.status, why=known.code, times=times)
+            more = {"times": times} if times > 1 else {}
+            service.audit.note("refused", by, status=known.status, why=known.code, **more)
     headers = error.headers if isinstance(error, HTTPException) else None
     return error_response(known, headers)
