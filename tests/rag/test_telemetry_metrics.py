@@ -184,7 +184,7 @@ def test_every_metric_of_the_table_is_shown(telemetry: Telemetry) -> None:
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=8))
 def test_no_text_makes_more_series_than_there_are_words(words: list[str]) -> None:
     telemetry = open_telemetry(PRICED, {})
-    for word in [*words, *(f"{word}{n}" for word in words for n in range(20))]:
+    for word in [*words, *(f"{word}{n}" for word in words for n in range(6))]:
         finding = Finding("answer", word, 0, 1, 0.5, word)
         odd = replace(
             ANSWER,
