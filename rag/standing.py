@@ -18,6 +18,7 @@ from threading import Lock
 from rag.fence import disarm
 from rag.prompt import (
     CHECK,
+    OPEN,
     Budget,
     Counter,
     Packed,
@@ -185,7 +186,8 @@ def go_on(
 
 def goes_on(messages: Sequence[Message]) -> bool:
     """Whether a prompt went on from one before: passages then stand before an earlier question."""
-    return any(turn.role == "user" and "<passage id=" in turn.content for turn in messages[:-1])
+    fence = OPEN.partition("{")[0]
+    return any(turn.role == "user" and fence in turn.content for turn in messages[:-1])
 
 
 def _shelved(

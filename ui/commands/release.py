@@ -273,7 +273,6 @@ def _registry(kb: Path) -> Registry:
 
 
 def _config(file: Path | None, model: str | None) -> Config:
-
     from rag.config import load
 
     return load(file=file).with_model(model)
