@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ingest.types import Vectors
+from ingest.types import Hit, StoredChunk, Vectors
 
 _TOKENS = re.compile(r"\w+|[^\w\s]")
 
@@ -52,6 +52,62 @@ class HashEmbedder:
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Words and punctuation marks."""
         return [len(_TOKENS.findall(text)) for text in texts]
+
+
+class ListIndex:
+    """A knowledge base in memory: chunk n is all of document dn, from its character 100 on.
+
+    It finds by meaning alone, and everything is open to all.
+    """
+
+    def __init__(self, embedder: HashEmbedder, texts: Sequence[str]) -> None:
+        self.texts = texts
+        self.vectors = embedder.embed(texts)
+
+    def dense(self, vector: Vectors, k: int, groups: frozenset[str]) -> list[Hit]:
+        """The `k` nearest chunks to a unit vector of shape (dimension,)."""
+        del groups
+        hits = [Hit(row, float(self.vectors[row] @ vector)) for row in range(len(self.texts))]
+        return sorted(hits, key=lambda hit: -hit.score)[:k]
+
+    def lexical(
+        self,
+        terms: Sequence[str],
+        k: int,
+        groups: frozenset[str],
+        rows: Sequence[int] | None = None,
+    ) -> list[Hit]:
+        """Nothing."""
+        del terms, k, groups, rows
+        return []
+
+    def similarity(self, vector: Vectors, rows: Sequence[int]) -> list[float]:
+        """Cosines, in the order of `rows`."""
+        return [float(self.vectors[row] @ vector) for row in rows]
+
+    def families(self, rows: Sequence[int]) -> dict[int, int]:
+        """No two are alike."""
+        del rows
+        return {}
+
+    def chunks(self, rows: Sequence[int]) -> list[StoredChunk]:
+        """In the order of `rows`."""
+        return [
+            StoredChunk(
+                row,
+                f"c{row}",
+                f"d{row}",
+                f"/kb/d{row}.md",
+                f"Title {row}",
+                100,
+                100 + len(self.texts[row]),
+                self.texts[row],
+                (),
+                row + 1,
+                frozenset(),
+            )
+            for row in rows
+        ]
 
 
 @lru_cache(maxsize=65536)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event
@@ -11,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from ingest.testing import HashEmbedder
-from ingest.types import Hit, StoredChunk, Vectors
+from ingest.testing import HashEmbedder, ListIndex
 from rag.config import Config, GroundingConfig, PromptConfig
 from rag.engines.scripted import ScriptedEngine
 from rag.found_again import found_again, not_repeated
@@ -33,41 +31,6 @@ TEXTS = (
 LEAVE = "How many days of annual leave are there in a year?"
 SAID = "Annual leave is twenty five days a year. "
 PHONE = "+44 131 496 0131"
-
-
-class Chunks:
-    """Two chunks in memory."""
-
-    def __init__(self, embedder: HashEmbedder) -> None:
-        self.vectors = embedder.embed(TEXTS)
-
-    def dense(self, vector: Vectors, k: int, groups: frozenset[str]) -> list[Hit]:
-        hits = [Hit(row, float(self.vectors[row] @ vector)) for row in range(len(TEXTS))]
-        return sorted(hits, key=lambda hit: -hit.score)[:k]
-
-    def lexical(
-        self,
-        terms: Sequence[str],
-        k: int,
-        groups: frozenset[str],
-        rows: Sequence[int] | None = None,
-    ) -> list[Hit]:
-        return []
-
-    def similarity(self, vector: Vectors, rows: Sequence[int]) -> list[float]:
-        return [float(self.vectors[row] @ vector) for row in rows]
-
-    def families(self, rows: Sequence[int]) -> dict[int, int]:
-        return {}
-
-    def chunks(self, rows: Sequence[int]) -> list[StoredChunk]:
-        return [
-            StoredChunk(
-                row, f"c{row}", f"d{row}", f"/kb/d{row}.md", f"Title {row}", 100,
-                100 + len(TEXTS[row]), TEXTS[row], (), row + 1, frozenset(),
-            )
-            for row in rows
-        ]  # fmt: skip
 
 
 class Marks:
@@ -94,7 +57,7 @@ def assistant(folder: Path, reply: str, broken_in: str = "", policy: Any = "drop
     config = Config(prompt=PromptConfig(tokens=2000), grounding=GroundingConfig(policy=policy))
     facts = {"config": asdict(config), "kb": {"generation": 1}}
     return Assistant(
-        retriever=Retriever(Chunks(embedder), embedder, config.retrieve),
+        retriever=Retriever(ListIndex(embedder, TEXTS), embedder, config.retrieve),
         engine=ScriptedEngine((reply,)),
         guard=Guard([Marks(broken_in)], DEFAULT),
         grounder=Grounder(embedder),

@@ -18,42 +18,6 @@ ASK = (
     Message("system", "You are a helpful assistant."),
     Message("user", "Name three colours, please."),
 )
-CHAT_TEMPLATE = (
-    "{% for message in messages %}<s>{{ message['role'] }}\n{{ message['content'] }}</s>"
-    "{% endfor %}<s>assistant\n"
-)
-
-
-def tiny_model(folder: Path) -> Path:
-    """A random two-layer model with a byte-level tokenizer, saved as a hub model would be."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=300, special_tokens=["<s>", "</s>"], initial_alphabet=alphabet
-    )
-    tokenizer.train_from_iterator(["the cat sat on the mat"], trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
-    fast.chat_template = CHAT_TEMPLATE
-    fast.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(fast),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=512,
-        bos_token_id=0,
-        eos_token_id=1,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module", params=["scripted", "transformers", "llamacpp", "openai"])
@@ -63,7 +27,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if request.param == "transformers":
         from rag.engines.hf import TransformersEngine
 
-        return TransformersEngine(str(tiny_model(tmp_path_factory.mktemp("tiny"))), 512, lookup=4)
+        return TransformersEngine(request.getfixturevalue("tiny_lm"), 512, lookup=4)
     if request.param == "openai":
         from rag.engines.openai import OpenAIEngine
 
@@ -184,13 +148,13 @@ def test_a_prompt_over_the_window_is_one_clear_error(engine: Engine) -> None:
         list(engine.stream([Message("user", "word " * 600)], Decoding(), Event()))
 
 
-def test_transformers_agrees_with_generate(tmp_path: Path) -> None:
+def test_transformers_agrees_with_generate(tiny_lm: str) -> None:
     """Greedy decoding with a kept prefix gives the tokens that `generate` gives."""
     import torch
 
     from rag.engines.hf import TransformersEngine
 
-    engine = TransformersEngine(str(tiny_model(tmp_path)), 512)
+    engine = TransformersEngine(tiny_lm, 512)
     for question in ("the cat", "the cat sat", "a mat"):
         messages = [Message("system", "the mat"), Message("user", question)]
         ids = [t.id for t in engine.stream(messages, Decoding(max_tokens=10), Event()) if t.id >= 0]
