@@ -16,7 +16,7 @@ from rag.config import GroundingConfig
 from rag.engines.counting import counts_exactly
 from rag.engines.lineage import Start, start_of
 from rag.followup import FollowUp
-from rag.grounding import Evidence, Grounder, Support
+from rag.grounding import Checker, Evidence, Support
 from rag.prompt import Packed, Unit
 from rag.reading import Reading, quotable
 from rag.safety.notices import notice
@@ -54,7 +54,7 @@ class Draft:
         self,
         asked: Asked,
         engine: Engine,
-        grounder: Grounder,
+        grounder: Checker,
         config: GroundingConfig,
         tracer: Tracer,
     ) -> None:

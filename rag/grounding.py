@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ingest.types import Embedder, Vectors
 from rag.claims import content_words, is_claim, names, negations, numbers
@@ -47,12 +47,22 @@ class Support:
     """How far the evidence supports a segment, in [0, 1]; None for a segment that claims nothing.
 
     `evidence` holds indices of the units that carry it, strongest first (two when one is not
-    enough). `missing` lists numbers and names of the segment that stand in no source.
+    enough). `missing` lists numbers and names of the segment that stand in no source. `failed` says
+    why a claim has no score, where a checker could give none; it counts as unsupported.
     """
 
     score: float | None
     evidence: tuple[int, ...] = ()
     missing: tuple[str, ...] = ()
+    failed: str = ""
+
+
+class Checker(Protocol):
+    """Anything that says how far the evidence supports each segment, one Support a segment."""
+
+    def support(
+        self, segments: Sequence[str], evidence: Sequence[Evidence], question: str = ""
+    ) -> list[Support]: ...
 
 
 class Grounder:

@@ -13,7 +13,7 @@ from ingest.types import Embedder
 from rag.config import Config
 from rag.draft import Draft
 from rag.followup import follow_up
-from rag.grounding import Grounder
+from rag.grounding import Checker
 from rag.observe import Observer
 from rag.prompt import SYSTEM, Budget, Packed, beginning, pack, target_tokens
 from rag.reading import Reading, read
@@ -50,7 +50,7 @@ class Assistant:
         retriever: Retriever,
         engine: Engine,
         guard: Guard,
-        grounder: Grounder,
+        grounder: Checker,
         embedder: Embedder,
         config: Config,
         tracer: Tracer,

@@ -15,7 +15,7 @@ from typing import Any
 from rag.draft import STOPPED, Draft
 from rag.engines.lineage import Replays, Start, start_of
 from rag.followup import follow_up
-from rag.grounding import Grounder
+from rag.grounding import Checker
 from rag.safety.guard import Guard
 from rag.safety.notices import notice
 from rag.speak import Speaker
@@ -56,7 +56,7 @@ class Replayed:
 class Replayer:
     """Gives traced answers again with these parts, which must be those that gave them."""
 
-    def __init__(self, engine: Engine, guard: Guard, grounder: Grounder) -> None:
+    def __init__(self, engine: Engine, guard: Guard, grounder: Checker) -> None:
         self.engine = engine
         self.guard = guard
         self.grounder = grounder
