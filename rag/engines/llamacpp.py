@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -19,17 +20,17 @@ from rag.engines.anchor import opening, shared
 from rag.engines.beams import one_beam
 from rag.engines.lineage import Start, best_slot, token_hash
 from rag.engines.logits import logprob
+from rag.engines.scoring import reply_scores, window_logprobs
 from rag.engines.slot import PORTION, Slot, Unread
 from rag.engines.stops import StopScanner
 from rag.engines.template import CHATML, Piece, jinja_render, render_pieces
 from rag.engines.turns import Turns
-from rag.engines.windows import Window, checked_stride, pieces, sound, windows
+from rag.engines.windows import checked_stride, sound, windows
 from rag.errors import EngineError
+from rag.likelihood import TokenScore
 from rag.types import Decoding, Message, TextScore, Token
 
 WINDOW = 4096
-# Positions whose logits are held at once when a text is scored: 78 MB at 152,000 tokens.
-PIECE = 128
 
 
 class LlamaCppEngine:
@@ -113,10 +114,31 @@ class LlamaCppEngine:
             try:
                 for window in windows(len(ids), self.window, step):
                     slot.forget()
-                    found += _window_logprobs(slot, ids, window)
+                    found += window_logprobs(slot, ids, window)
             finally:
                 slot.forget()
         return TextScore(tuple(found), len(found), len(data) - unscored)
+
+    def reply_scores(
+        self, messages: Sequence[Message], reply: str, cancel: Event | None = None
+    ) -> list[TokenScore]:
+        """How likely each token of `reply` is after `messages` (see `ReadsReplies`).
+
+        Raises EngineError if both do not fit the window, decoding fails, or on `cancel`.
+        """
+        data = sound(reply).encode()
+        ids, prompt = (
+            self._llama.tokenize(data, add_bos=False, special=False),
+            self._encode(messages),
+        )
+        if len(prompt) + len(ids) > self.window:
+            tokens = len(prompt) + len(ids)
+            raise EngineError(self.name, f"prompt and reply have {tokens} tokens of {self.window}")
+        with self._alone(cancel):
+            found = reply_scores(self._resume(prompt), ids) if ids else []
+        ends = accumulate(len(self._piece(token_id)) for token_id in ids)
+        places = [len(data[:end].decode(errors="ignore")) for end in ends]
+        return [TokenScore(end, *score) for end, score in zip(places, found, strict=True)]
 
     def rewind(self, messages: Sequence[Message]) -> None:
         """Leave in the caches what every conversation that begins with `messages` shares."""
@@ -253,17 +275,6 @@ class LlamaCppEngine:
         if token_id < 0:
             return ""
         return bytes(self._llama.detokenize([token_id], special=True)).decode("utf-8", "replace")
-
-
-def _window_logprobs(slot: Slot, ids: Sequence[int], window: Window) -> list[float]:
-    """Of the window's scored tokens, read into the empty slot; leaves it full of them."""
-    found: list[float] = []
-    for piece in pieces(window, PIECE):
-        slot.read_at_once(ids[piece.begin : piece.end], piece.wanted)
-        targets = ids[piece.targets]
-        rows = (slot.row(back) for back in range(-len(targets), 0))
-        found += [logprob(row, target) for row, target in zip(rows, targets, strict=True)]
-    return found
 
 
 def _library() -> str:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rag.engines.lineage import Rewinds
 from rag.engines.logits import fill, logprob
 from rag.engines.scripted import ScriptedEngine
 from rag.errors import EngineError
 from rag.models import spec
-from rag.types import Decoding, Engine, Message, Rewinds, ScoresText
+from rag.types import Decoding, Engine, Message, ScoresText
 
 TEXT = "the cat sat on the mat, naïve 🙂 and the mat sat on the cat. " * 4
 CODE = "def mean(values):\n    return sum(values) / len(values)  # größer\n"
@@ -129,7 +130,7 @@ def test_llamacpp_equals_decoding_by_steps(
     llamacpp_engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Portions of one token are exactly decoding; larger ones go through other kernels."""
-    from rag.engines import llamacpp
+    from rag.engines import scoring
 
     slot, total = llamacpp_engine._slots[0], 0.0
     ids = llamacpp_engine._llama.tokenize(CODE.encode(), add_bos=False, special=False)
@@ -138,7 +139,7 @@ def test_llamacpp_equals_decoding_by_steps(
         slot.read([token])
         total += logprob(slot.row(), following)
     portions = llamacpp_engine.token_logprobs(CODE)
-    monkeypatch.setattr(llamacpp, "PIECE", 1)
+    monkeypatch.setattr(scoring, "PIECE", 1)
     steps = llamacpp_engine.token_logprobs(CODE)
     assert steps.tokens == len(ids) - 1
     assert sum(steps.logprobs) == pytest.approx(total, abs=1e-2)
