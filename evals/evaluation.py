@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from evals.attempt import Limits
+from evals.calibrate import Calibrated, calibrate, keep, require_target
 from evals.cases import open_cases
 from evals.errors import RunError
 from evals.gate import GateResult, gate_json, judge, read_limits, write_gate
 from evals.metrics import table
 from evals.run import Plan, Watch, evaluate
-from evals.rundir import GATE, Run
+from evals.rundir import GATE, Run, add_results
 from evals.seen import FIELD, TRAINED
 from evals.suites import get
 from evals.suites.base import Options, Suite
 from evals.types import Json
+from rag.calibrated import CalibrationError, gate_open, in_force
+from rag.checked import require
 from rag.config import Config, load
 from rag.errors import ConfigError
 from rag.models import home
@@ -29,7 +32,11 @@ GATES = "gates.toml"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a user asks for. `command` is kept with the run, so that it can be given again."""
+    """What a user asks for. `command` is kept with the run, so that it can be given again.
+
+    With a `target_risk` the cases are run with the gate open, and the trust chosen on them is kept
+    with the knowledge base.
+    """
 
     suite: str
     cases: tuple[Path, ...]
@@ -44,14 +51,19 @@ class Request:
     groups: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
     command: str = ""
+    target_risk: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """A finished run and what the gate says of it; None where nothing was asked of a gate."""
+    """A finished run and what the gate says of it; None where nothing was asked of a gate.
+
+    `calibrated` is the choice of a trust, where one was asked for.
+    """
 
     run: Run
     gate: GateResult | None
+    calibrated: Calibrated | None = None
 
     def json(self) -> Json:
         """The object of `surefoot eval --json`."""
@@ -64,14 +76,19 @@ class Evaluated:
 def perform(request: Request, watch: Watch, config: Config | None = None) -> Evaluated:
     """Raises SurefootError in one clear line; see `evals.run.evaluate` for stopping."""
     suite = get(request.suite)
+    config = (config or load()).with_model(request.model)
+    if request.target_risk is not None:
+        _require_calibration(request, request.target_risk, config)
     baseline = Run.load(run_folder(request.baseline)) if request.baseline else None
     limits = read_limits(gates, suite.name) if (gates := _gates(request)) else ()
-    plan = _plan(request, suite, config or load())
+    plan = _plan(request, suite, config)
     folder = request.out or default_folder(plan)
     if baseline is not None and folder.resolve() == baseline.path.resolve():
         raise RunError(folder, "is the baseline itself; give another --out")
     run = evaluate(plan, folder, watch)
-    gate = None
+    calibrated, gate = None, None
+    if request.target_risk is not None and request.kb is not None:
+        run, calibrated = _calibrate(run, request.kb, config, request.target_risk)
     (folder / GATE).unlink(missing_ok=True)
     metrics = suite.metrics(table([item.score for item in run.scores()]))
     if baseline is not None or limits:
@@ -80,7 +97,31 @@ def perform(request: Request, watch: Watch, config: Config | None = None) -> Eva
     from evals.report import write_report
 
     write_report(run, metrics)
-    return Evaluated(run, gate)
+    return Evaluated(run, gate, calibrated)
+
+
+def _require_calibration(request: Request, target: float, config: Config) -> None:
+    require_target(request.suite, target)
+    gated = config.grounding.policy != "annotate"
+    require(gated, "calibrate", "is for a policy that withholds; annotate shows all")
+    compared = request.baseline or request.gates
+    require(not compared, "calibrate", "opens the gate; compare and judge a run without it")
+
+
+def _calibrate(run: Run, kb: Path, config: Config, target: float) -> tuple[Run, Calibrated]:
+    """The choice, kept with the base and told with the run."""
+    scores = [item.score for item in run.scores()]
+    found = calibrate(scores, target, _trust_before(kb, config))
+    keep(kb, config, found)
+    return add_results(run, {"calibration": found.json()}), found
+
+
+def _trust_before(kb: Path, config: Config) -> float:
+    try:
+        return in_force(kb, config).grounding.trust
+    except CalibrationError:
+        # Calibrating again is how a damaged one is mended.
+        return config.grounding.trust
 
 
 def default_folder(plan: Plan) -> Path:
@@ -101,7 +142,8 @@ def run_folder(name: Path) -> Path:
 
 
 def _plan(request: Request, suite: Suite, config: Config) -> Plan:
-    config = config.with_model(request.model)
+    if request.target_risk is not None:
+        config = gate_open(config)
     fields = {FIELD} if suite.name in TRAINED else set[str]()
 
     def check(row: Mapping[str, Any]) -> None:
@@ -125,6 +167,9 @@ def _plan(request: Request, suite: Suite, config: Config) -> Plan:
 
 
 def _gates(request: Request) -> Path | None:
+    """None for a calibration, too: limits are of what is released, behind its gate."""
+    if request.target_risk is not None:
+        return None
     if request.gates is not None:
         return request.gates
     return Path(GATES) if Path(GATES).is_file() else None

@@ -190,6 +190,33 @@ def recall_at_fpr(
     return replace(made, better=better, headline=headline)
 
 
+def aurc(name: str, score: str, wrong: str, headline: bool = False) -> Metric:
+    """Area under the risk-coverage curve: the risk averaged over how many are kept. n: all."""
+    made = replace(_ranked(name, score, wrong, weighted.aurc), better="lower", headline=headline)
+    return _resting_on_all(made)
+
+
+def ece(name: str, score: str, truth: str, headline: bool = False) -> Metric:
+    """Expected calibration error of a probability, over ten bins of equal mass."""
+    made = replace(_ranked(name, score, truth, weighted.ece), better="lower", headline=headline)
+    return _resting_on_all(made)
+
+
+def brier(name: str, score: str, truth: str, headline: bool = False) -> Metric:
+    """Mean squared distance of a probability and the truth (Brier, 1950)."""
+    made = _quotient(
+        name, (score, truth), lambda s, t: ((np.clip(s, 0.0, 1.0) - t) ** 2, np.ones_like(t))
+    )
+    return replace(made, better="lower", headline=headline)
+
+
+def _resting_on_all(metric: Metric) -> Metric:
+    def rests_on(columns: Columns) -> list[Floats]:
+        return [present(columns, metric.reads).astype(np.float64)]
+
+    return replace(metric, rests_on=rests_on)
+
+
 def _ranked(
     name: str, score: str, truth: str, kernel: Callable[[Floats, Floats, Weights], Floats]
 ) -> Metric:

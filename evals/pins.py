@@ -13,6 +13,8 @@ from typing import Any
 from ingest.manifest import read_manifest
 from ingest.store import KnowledgeBase
 from rag.assemble import EMBEDDER, NER
+from rag.checkers.local import local_folder
+from rag.checkers.names import JUDGE, parse_name
 from rag.config import Config
 from rag.models import catalogue, sha256_of, spec
 from rag.releases.variant import STAGES_OF_VARIANT
@@ -38,6 +40,8 @@ def policy_hash(config: Config, groups: Collection[str] = ()) -> str:
     stages = asdict(config)
     settings = {name: stages[name] for name in STAGES_OF_VARIANT}
     settings["engine"].pop("model")
+    # It says where the threshold came from, which is there itself.
+    settings["grounding"].pop("calibrated")
     settings["groups"] = sorted(groups)
     return _short(settings)
 
@@ -69,10 +73,27 @@ def engine_pin(config: Config) -> str:
     path = Path(name).expanduser()
     if path.is_file():
         return f"{path.name}:{sha256_of(path)[:16]}"
-    if path.is_dir():
-        files = [f for f in sorted(path.iterdir()) if f.is_file()]
-        return f"{path.name}:{_short([(f.name, sha256_of(f)) for f in files])}"
-    return name
+    return _folder_pin(path) if path.is_dir() else name
+
+
+def checker_pin(config: Config) -> str:
+    """The checker that the config names, and its files or what it is asked; "" for the shipped one.
+
+    Raises ConfigError.
+    """
+    if not config.grounding.checker:
+        return ""
+    name = parse_name(config.grounding.checker)
+    if name.kind == JUDGE:
+        from rag.checkers.judge import shipped_template
+
+        template = shipped_template().sha256[:16]
+        return f"{JUDGE}:{engine_pin(config.with_model(name.model))} {template}"
+    folder = local_folder(name.model)
+    if Path(name.model).expanduser().is_dir():
+        return f"{name.kind}:{_folder_pin(folder)}"
+    # What was fetched of a hub model lies in a folder that its commit names.
+    return f"{name}@{folder.name[:16]}"
 
 
 def embedder_pin() -> str:
@@ -81,6 +102,11 @@ def embedder_pin() -> str:
 
 def ner_pin() -> str:
     return f"{NER}:{spec(NER).sha256[:16]}"
+
+
+def _folder_pin(folder: Path) -> str:
+    files = [f for f in sorted(folder.iterdir()) if f.is_file()]
+    return f"{folder.name}:{_short([(f.name, sha256_of(f)) for f in files])}"
 
 
 def _short(value: Any) -> str:

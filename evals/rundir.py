@@ -86,6 +86,13 @@ def write_run(folder: Path, info: RunInfo, scores: Sequence[ScoredCase], results
     return Run(folder, info, results)
 
 
+def add_results(run: Run, more: Json) -> Run:
+    """The run with further results, which are told with the others from now on."""
+    results = {**run.results, **more}
+    _write(run.path / RESULTS, results)
+    return Run(run.path, run.info, results)
+
+
 def write_info(folder: Path, info: RunInfo) -> None:
     _write(folder / INFO, asdict(info))
 

@@ -17,10 +17,14 @@ from ingest.store import KnowledgeBase
 from ingest.types import Embedder
 from rag.answers import index_stamp
 from rag.audit import AuditLog
+from rag.calibrated import in_force
+from rag.checkers.cached import CachedChecker
+from rag.checkers.local import require_local
+from rag.checkers.names import JUDGE, parse_name
 from rag.config import Config, load
 from rag.engines.settings import EngineConfig
 from rag.errors import ConfigError
-from rag.grounding import Grounder
+from rag.grounding import Checker, Grounder
 from rag.models import catalogue, resolve, sha256_of, spec
 from rag.observe import Observer
 from rag.pipeline import Assistant
@@ -152,6 +156,23 @@ def open_reranker(config: Config) -> Reranker | None:
     return LateInteraction(open_tokens(path, spec(EMBEDDER).sha256, open_tokenizer(path)))
 
 
+def open_checker(config: Config, embedder: Embedder) -> Checker:
+    """The checker that `grounding.checker` names, which judges nothing twice.
+
+    Raises ConfigError, ModelUnavailable, EngineError.
+    """
+    if not config.grounding.checker:
+        return CachedChecker(Grounder(embedder), "")
+    from rag.checkers.opening import open_judge, open_published
+
+    name = parse_name(config.grounding.checker)
+    if name.kind != JUDGE:
+        return open_published(name, embedder)
+    # An engine of its own: the one that answers is at it until its answer is checked.
+    loads = replace(_loads(config.with_model(name.model)), slots=1)
+    return open_judge(open_engine(replace(config, engine=loads)), embedder)
+
+
 def open_assistant(
     kb: Path,
     model: str | None = None,
@@ -165,7 +186,10 @@ def open_assistant(
     there and no line is written. `observers` hear how answers end; one may be the AuditLog.
     """
     config = (config or load()).with_model(model)
-    read_manifest(kb)  # a missing base is said before models are loaded
+    # A missing base, or a damaged calibration, is said before models are loaded.
+    read_manifest(kb)
+    config = in_force(kb, config)
+    require_local(config.grounding.checker)
     # Before any thread: while it is loaded, none may load torch.
     import rag.safety.lean  # noqa: F401
 
@@ -180,7 +204,7 @@ def open_assistant(
         retriever=Retriever(base, embedder, config.retrieve, open_reranker(config)),
         engine=engine,
         guard=guard,
-        grounder=Grounder(embedder),
+        grounder=open_checker(config, embedder),
         embedder=embedder,
         config=config,
         tracer=tracer or _tracer(kb, config),
@@ -194,6 +218,7 @@ def open_beside(like: Assistant, kb: Path, config: Config) -> Assistant:
 
     Nobody hears it. Raises SurefootError as `open_assistant` does.
     """
+    config = in_force(kb, config)
     same, embedder = like.config, open_embedder()
     return Assistant(
         retriever=like.retriever
@@ -201,7 +226,7 @@ def open_beside(like: Assistant, kb: Path, config: Config) -> Assistant:
         else open_retriever(kb, config, embedder),
         engine=like.engine if _loads(same) == _loads(config) else _warm_engine(config),
         guard=like.guard if same.guard == config.guard else open_guard(config, embedder),
-        grounder=Grounder(embedder),
+        grounder=open_checker(config, embedder),
         embedder=embedder,
         config=config,
         tracer=_tracer(kb, config),
@@ -230,7 +255,8 @@ def open_replayer(traced: Traced) -> Replayer:
 
     embedder = open_embedder()
     guard = open_guard(traced.config, embedder)
-    return Replayer(open_engine(traced.config), guard, Grounder(embedder))
+    checker = open_checker(traced.config, embedder)
+    return Replayer(open_engine(traced.config), guard, checker)
 
 
 def open_searcher(kb: Path, config: Config, replayer: Replayer) -> Assistant:

@@ -23,6 +23,7 @@ from typing import Any
 from rag.audit_chain import HEAD, START, canonical, file_name, head_bytes, log_files, seal, tail
 from rag.draft import STOPPED
 from rag.errors import SurefootError
+from rag.gate import NO_ANSWER, NOT_EVERY, NOTHING_PASSED, ONCE_MORE
 from rag.types import Answer
 
 KEY_VARIABLE = "SUREFOOT_AUDIT_KEY"
@@ -33,8 +34,10 @@ CAUSES = {
     STOPPED: "stopped",
     "no passage comes near the question": "far",
     "the passages do not seem to answer this": "untrusted",
-    "the model found no answer in the passages": "unanswered",
-    "nothing that the model said is supported by the passages": "unsupported",
+    NO_ANSWER: "unanswered",
+    NOTHING_PASSED: "unsupported",
+    NOT_EVERY: "unsupported",
+    ONCE_MORE: "again",
 }
 LOG = logging.getLogger("surefoot.audit")
 

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from rag.checked import require
+from rag.checkers.names import parse_name
 from rag.engines.settings import EngineConfig
 from rag.errors import ConfigError
 
-GroundingPolicy = Literal["annotate", "drop"]
+GroundingPolicy = Literal["annotate", "drop", "strict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +88,25 @@ class PromptConfig:
 class GroundingConfig:
     """Sentences with support under `threshold` are withheld (`drop`) or shown marked (`annotate`).
 
-    A question whose best sentence is under `near` is not put to the model at all. With `drop`, one
-    that the passages answer with a probability under `trust` gets an "I don't know".
+    With `strict`, nothing is shown before all claims have passed: each is supported, and all its
+    numbers, dates, names and quotations stand in the passages. If one fails, the answer is made
+    once more from the evidence alone; if that fails too, it is an "I don't know".
+
+    A question whose best sentence is under `near` is not put to the model at all. But for
+    `annotate`, one that the passages answer with a probability under `trust` gets an "I don't
+    know". With `calibrated`, the trust that `surefoot eval qa --calibrate` kept with the base comes
+    before this one, where it was chosen for what answers now.
+
+    `checker` is KIND:MODEL (see `rag.checkers`), or "" for the shipped one, which alone `threshold`
+    was chosen for: others draw the line at .5.
     """
 
     policy: GroundingPolicy = "drop"
     threshold: float = 0.35
     trust: float = 0.5
     near: float = 0.15
+    checker: str = ""
+    calibrated: bool = True
 
     def __post_init__(self) -> None:
         known = get_args(GroundingPolicy)
@@ -102,6 +114,8 @@ class GroundingConfig:
         require(0.0 <= self.threshold <= 1.0, "grounding.threshold", "must be 0 to 1")
         require(0.0 <= self.trust <= 1.0, "grounding.trust", "must be 0 to 1")
         require(0.0 <= self.near <= 1.0, "grounding.near", "must be 0 to 1")
+        if self.checker:
+            parse_name(self.checker)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +241,7 @@ class Config:
         return replace(self, engine=replace(self.engine, model=name)) if name else self
 
 
+SWITCH = {"true": True, "1": True, "false": False, "0": False}
 STAGES: Mapping[str, type] = {
     "retrieve": RetrieveConfig,
     "prompt": PromptConfig,
@@ -288,8 +303,12 @@ def _coerce(name: str, value: Any, default: Any) -> Any:
         if isinstance(default, tuple):
             parts = value.split(",") if isinstance(value, str) else value
             return tuple(str(part).strip() for part in parts if str(part).strip())
+        if isinstance(default, bool):
+            return SWITCH[str(value).strip().lower()]
         if isinstance(default, str):
             return str(value)
         return type(default)(value)
     except (TypeError, ValueError) as error:
         raise ConfigError(name, f"{value!r} is not a {type(default).__name__}") from error
+    except KeyError as error:
+        raise ConfigError(name, f"{value!r} is neither true nor false") from error

@@ -1,32 +1,37 @@
 """An answer in the making: what was found, counted, timed and shown, and how it ends.
 
-Decides for each released segment whether it is shown: a claim needs its support, framing waits for
-a claim to frame, and an admission of not knowing ends the answer.
+Each released segment is shown, held or withheld: a claim needs its support, framing waits for a
+claim to frame, and an admission of not knowing ends the answer. With the policy "strict" nothing is
+shown before all claims have passed; if one fails there may be a second attempt.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from rag.abstain import answerability, shipped_weights, trust
+from rag.attempt import Attempt
+from rag.citing import cite, evidence_of, heads, texts_of, veiled
 from rag.claims import is_claim, is_refusal
+from rag.confidence import shown_tokens
 from rag.config import GroundingConfig
 from rag.engines.counting import counts_exactly
 from rag.engines.lineage import Start, start_of
+from rag.facts.unfounded import Known
 from rag.followup import FollowUp
-from rag.grounding import Checker, Evidence, Support
+from rag.gate import ending, passes
+from rag.grounding import Checker
 from rag.prompt import Packed, Unit
-from rag.reading import Reading, quotable
+from rag.reading import Reading
+from rag.refusal import apology
 from rag.safety.notices import notice
-from rag.safety.redact import Mask
-from rag.trace import Asked, Made, Tracer
+from rag.trace import Again, Asked, Made, Tracer
 from rag.types import (
     Answer,
     AnswerEvent,
     AnswerStatus,
-    Citation,
     Decision,
     Engine,
     Finding,
@@ -41,10 +46,7 @@ from rag.types import (
     Verdict,
 )
 
-VEIL = "•"
 STOPPED = "stopped by the reader"
-MAX_QUOTES = 3
-LEAST_QUOTE = 12
 
 
 class Draft:
@@ -69,25 +71,35 @@ class Draft:
         self._findings: list[Finding] = []
         self._passages: tuple[Passage, ...] = ()
         self._reading: Reading | None = None
-        self._packed: Packed | None = None
-        self._tokens: list[Token] = []
+        self._first = Attempt()
+        self._second: Attempt | None = None
+        self._known: Known | None = None
         self._sentences: list[Sentence] = []
-        self._waiting: list[Sentence] = []
         self._withheld = 0
-        self._claims = 0
-        self._refused = False
         self._signals: dict[str, float] = {}
         self._check: Start | None = None
-        self._start: Start | None = None
         self._query = asked.question
         self._searched = ""
+        self._hide: Callable[[str], str] = str
         self._where = " and ".join(asked.where)
         self._blocked_by: Verdict | None = None
 
     @property
     def decided(self) -> bool:
-        """True when what the model says next can't matter: the answer is "I don't know"."""
-        return self._refused
+        """True when what the model says next can't matter: it does not know, or a claim failed."""
+        return self._attempt.ended
+
+    @property
+    def supported(self) -> list[str] | None:
+        """The claims that passed, where the answer is to be made once more; else None."""
+        if self._second is not None or self._blocked_by is not None or not self._first.failed:
+            return None
+        said = (shown.sentence for shown in self._first.held)
+        return [sentence.text for sentence in said if sentence.support is not None]
+
+    @property
+    def _attempt(self) -> Attempt:
+        return self._second or self._first
 
     def stage(self, name: str) -> StageDone:
         """Record that a stage has ended now, in milliseconds since the question."""
@@ -97,9 +109,13 @@ class Draft:
     def add_findings(self, findings: Sequence[Finding]) -> None:
         self._findings += findings
 
-    def searched(self, asked: FollowUp, passages: Sequence[Passage]) -> None:
+    def searched(
+        self, asked: FollowUp, passages: Sequence[Passage], hide: Callable[[str], str]
+    ) -> None:
+        """What was searched for, and found. `hide` masks the asker's words for a refusal."""
         self._query = asked.text
         self._searched = asked.searched
+        self._hide = hide
         self._passages = tuple(passages)
 
     def read(self, reading: Reading) -> None:
@@ -108,25 +124,34 @@ class Draft:
         self.add_findings(reading.findings)
 
     def packed(self, packed: Packed) -> None:
-        self._packed = packed
+        self._first.packed = packed
+
+    def once_more(self, packed: Packed) -> None:
+        """From now on it is the second attempt, with this prompt; the first is not shown."""
+        self._second = Attempt(packed)
+        self._known = None
 
     def token(self, token: Token) -> None:
-        if not self._tokens:
-            self.stage("first_token")
+        attempt = self._attempt
+        if not attempt.tokens:
+            self._timings.setdefault("first_token", self._now())
             # Now, while this thread is the engine's last one to have asked.
-            self._start = start_of(self._engine)
-        self._tokens.append(token)
+            attempt.start = start_of(self._engine)
+        attempt.tokens.append(token)
 
     def first_shown(self) -> None:
         self._timings.setdefault("first_shown", self._now())
 
     def generated(self) -> None:
-        self.stage("generate")
-        if not self._tokens:
-            self._start = start_of(self._engine)
+        self.stage("regenerate" if self._second else "generate")
+        if not self._attempt.tokens:
+            self._attempt.start = start_of(self._engine)
 
     def release(self, released: Released) -> Iterator[AnswerEvent]:
-        """Show a segment that left the guard, or withhold it and count it."""
+        """Show or hold a segment that left the guard, or withhold it and count it."""
+        attempt = self._attempt
+        if attempt.failed:
+            return
         self.add_findings(
             [_moved(finding, released.start) for finding in released.verdict.findings]
         )
@@ -136,104 +161,86 @@ class Draft:
         if not released.text.strip():
             return
         if is_refusal(released.text):
-            self._refused = self._claims == 0
-            return
-        if not is_claim(released.text):
-            self._waiting.append(Sentence(released.text, None))
-            return
-        yield from self._claim(released.text)
+            attempt.refused = attempt.claims == 0
+        elif is_claim(released.text):
+            yield from self._claim(attempt, released)
+        else:
+            tokens = shown_tokens(attempt.tokens, released)
+            attempt.waiting.append(Shown(Sentence(released.text, None), tokens))
 
-    def _claim(self, text: str) -> Iterator[AnswerEvent]:
-        support = self._grounder.support([text], self._evidence(), self._question)[0]
-        score = support.score or 0.0
-        if self._config.policy == "drop" and score < self._config.threshold:
+    def _claim(self, attempt: Attempt, released: Released) -> Iterator[AnswerEvent]:
+        assert attempt.packed is not None
+        assert self._reading is not None
+        text, units = released.text, attempt.packed.units
+        support = self._grounder.support([text], evidence_of(attempt.packed), self._question)[0]
+        flags = self._facts(attempt.packed).unfounded(text)
+        if not passes(self._config, support, flags):
             self._withheld += 1
+            attempt.failed = self._strict
             return
-        self._claims += 1
-        yield from self._show(*self._waiting, Sentence(text, round(score, 4), self._cite(support)))
-        self._waiting.clear()
+        cited = cite(units, support.evidence, self._reading)
+        sentence = Sentence(text, round(support.score or 0.0, 4), cited, flags)
+        attempt.passed(Shown(sentence, shown_tokens(attempt.tokens, released)))
+        if not self._strict:
+            yield from self._show(*attempt.released())
+
+    @property
+    def _strict(self) -> bool:
+        return self._config.policy == "strict"
+
+    def _facts(self, packed: Packed) -> Known:
+        """The numbers, dates, names and words of the prompt's evidence."""
+        if self._known is None:
+            self._known = Known((*texts_of(packed, self._passages), self._query))
+        return self._known
 
     def weigh(self, log_odds: float) -> bool:
         """Do the passages answer this? `log_odds` are the model's own, of Yes against No."""
-        assert self._packed is not None
+        packed = self._first.packed
+        assert packed is not None
         assert self._reading is not None
         self._check = start_of(self._engine)
-        texts = [f"{self._place(unit)} {unit.text}" for unit in self._packed.units]
+        texts = [f"{self._place(unit)} {unit.text}" for unit in packed.units]
         values = answerability(self._query, texts, self._reading.best, log_odds)
         weights = shipped_weights(self._engine.name)
         self._signals = {**values, "trust": trust(values, weights)}
         return self._signals["trust"] >= self._config.trust
 
     def _place(self, unit: Unit) -> str:
-        passage = self._passages[unit.passage]
-        return " ".join((passage.title, *passage.headings))
+        return " ".join(heads(self._passages[unit.passage]))
 
     def finish(self) -> Iterator[AnswerEvent]:
         """The end of a generated answer: answered, abstained or blocked."""
         if self._blocked_by is not None:
             yield from self.blocked(notice(self._blocked_by, "answer"), self._blocked_by)
-        elif self._claims:
-            yield self._answer("answered", None)
-        elif self._refused or not self._withheld:
-            yield from self.abstained("the model found no answer in the passages")
+            return
+        attempt, again = self._attempt, self._second is not None
+        refused = attempt.refused or not self._withheld
+        cause = ending(again, attempt.claims, refused, attempt.failed)
+        if attempt.claims and not attempt.failed:
+            yield from self._show(*attempt.released())
+            yield self._answer("answered", cause or None)
         else:
-            yield from self.abstained("nothing that the model said is supported by the passages")
+            yield from self.abstained(cause)
 
     def blocked(self, text: str, verdict: Verdict) -> Iterator[AnswerEvent]:
-        yield from self._show(Sentence(_apart(text, self._sentences), None))
+        yield from self._show(Shown(Sentence(_apart(text, self._sentences), None)))
         yield self._answer("blocked", verdict.cause)
 
     def abstained(self, cause: str) -> Iterator[AnswerEvent]:
-        yield from self._show(Sentence(self._apology(), None))
+        searched = self._hide(self._searched) if self._searched else ""
+        said = apology(self._passages, searched, self._where)
+        yield from self._show(Shown(Sentence(said, None)))
         yield self._answer("abstained", cause)
 
     def cancelled(self) -> Iterator[AnswerEvent]:
-        yield self._answer("answered" if self._claims else "abstained", STOPPED)
+        claimed = any(sentence.support is not None for sentence in self._sentences)
+        yield self._answer("answered" if claimed else "abstained", STOPPED)
 
-    def _apology(self) -> str:
-        """Says that the answer is not known, and what came nearest."""
-        titles = list(dict.fromkeys(passage.title for passage in self._passages))[:3]
-        if not titles and self._where:
-            return "I don't know: no document that I may search for you meets your conditions."
-        if not titles:
-            return "I don't know: there are no documents here that I may search for you."
-        nearest = "; ".join(titles)
-        return f"I don't know: the documents don't answer this. Nearest were: {nearest}."
-
-    def _show(self, *sentences: Sentence) -> Iterator[AnswerEvent]:
-        for sentence in sentences:
-            self._sentences.append(sentence)
-            yield Shown(sentence)
-
-    def _evidence(self) -> list[Evidence]:
-        units = self._packed.units if self._packed else ()
-        return [Evidence(unit.passage, unit.start, unit.end, unit.text) for unit in units]
-
-    def _cite(self, support: Support) -> tuple[Citation, ...]:
-        assert self._packed is not None
-        units = [self._packed.units[index] for index in support.evidence]
-        return tuple(citation for unit in units for citation in self._quotes(unit))
-
-    def _quotes(self, unit: Unit) -> list[Citation]:
-        """Exact document characters of a unit, around anything hidden in it."""
-        assert self._reading is not None
-        passage = self._passages[unit.passage]
-        parts = quotable(unit.start, unit.end, self._reading.masks[unit.passage])
-        spans = [_trimmed(passage, start, end) for start, end in parts]
-        spans = sorted(spans, key=lambda span: span[0] - span[1])[:MAX_QUOTES]
-        spans = [span for span in spans if span[1] - span[0] >= LEAST_QUOTE] or spans[:1]
-        return [
-            Citation(
-                passage.document,
-                passage.path,
-                passage.page,
-                start,
-                end,
-                passage.text[start - passage.start : end - passage.start],
-            )
-            for start, end in sorted(spans)
-            if start < end
-        ]
+    def _show(self, *events: Shown) -> Iterator[AnswerEvent]:
+        for shown in events:
+            self._sentences.append(shown.sentence)
+            yield shown
 
     def _answer(self, status: AnswerStatus, cause: str | None) -> Answer:
         self._timings["total"] = self._now()
@@ -261,16 +268,21 @@ class Draft:
     @property
     def made(self) -> Made:
         """What the answer is made of so far."""
-        parts = (self._reading, self._packed, tuple(self._tokens), self._check, self._start)
-        return Made(self._asked, self._query, *parts)
+        first, second = self._first, self._second
+        parts = (self._reading, first.packed, tuple(first.tokens), self._check, first.start)
+        again = None
+        if second is not None and second.packed is not None:
+            again = Again(second.packed, tuple(second.tokens), second.start)
+        return Made(self._asked, self._query, *parts, again)
 
     def _token_use(self) -> TokenUse:
-        packed = self._packed
+        attempts = [self._first, *([self._second] if self._second else [])]
+        packed = [attempt.packed for attempt in attempts if attempt.packed]
         return TokenUse(
-            prompt=packed.tokens if packed else 0,
-            completion=len(self._tokens),
+            prompt=sum(prompt.tokens for prompt in packed),
+            completion=sum(len(attempt.tokens) for attempt in attempts),
             window=self._engine.window,
-            dropped=packed.dropped if packed else (),
+            dropped=tuple(lost for prompt in packed for lost in prompt.dropped),
             cached=self._check.cached if self._check else 0,
             exact=counts_exactly(self._engine),
         )
@@ -279,7 +291,7 @@ class Draft:
         if self._reading is None or self._reading.failed is not None:
             return ()
         hidden = self._reading.masks
-        return tuple(_veiled(p, spans) for p, spans in zip(self._passages, hidden, strict=True))
+        return tuple(veiled(p, spans) for p, spans in zip(self._passages, hidden, strict=True))
 
     def _now(self) -> float:
         return round((time.perf_counter() - self._began) * 1000, 2)
@@ -287,23 +299,6 @@ class Draft:
 
 def _moved(finding: Finding, by: int) -> Finding:
     return replace(finding, start=finding.start + by, end=finding.end + by)
-
-
-def _veiled(passage: Passage, hidden: Sequence[Mask]) -> Passage:
-    """The passage with what is hidden in it as dots, one a character, so that offsets stay true."""
-    text = passage.text
-    for mask in hidden:
-        start, end = mask.start - passage.start, mask.end - passage.start
-        text = text[:start] + VEIL * (end - start) + text[end:]
-    return replace(passage, text=text)
-
-
-def _trimmed(passage: Passage, start: int, end: int) -> tuple[int, int]:
-    """The span without blanks and dangling punctuation at its ends."""
-    text = passage.text[start - passage.start : end - passage.start]
-    left = len(text) - len(text.lstrip(" \t\n,;:|-–"))
-    right = len(text.rstrip(" \t\n,;:|-–"))
-    return start + left, start + max(left, right)
 
 
 def _apart(text: str, before: Sequence[Sentence]) -> str:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ingest.types import Embedder
+from rag.attempt import pack_again
 from rag.config import Config
 from rag.draft import Draft
+from rag.engines.lineage import Rewinds
 from rag.followup import follow_up
 from rag.grounding import Checker
 from rag.observe import Observer
-from rag.prompt import SYSTEM, Budget, Packed, beginning, pack, target_tokens
+from rag.prompt import SYSTEM, Budget, Packed, Unit, beginning, pack, target_tokens
 from rag.reading import Reading, read
 from rag.retrieve import Retriever
 from rag.safety.guard import Forgets, Guard
@@ -30,13 +33,20 @@ from rag.types import (
     Decoding,
     Engine,
     Message,
-    Placed,
-    Rewinds,
+    Passage,
     Shown,
 )
 
 if TYPE_CHECKING:
     from ingest.conditions import Where
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """An engine that says where it computes."""
+
+    @property
+    def on_gpu(self) -> bool: ...
 
 
 class Assistant:
@@ -100,8 +110,9 @@ class Assistant:
         self.guard.forget()
         if self._standings is not None:
             self._standings.clear()
-        if isinstance(self.embedder, Forgets):
-            self.embedder.forget()
+        for part in (self.embedder, self._grounder):
+            if isinstance(part, Forgets):
+                part.forget()
         if isinstance(self.engine, Rewinds):
             self.engine.rewind(beginning(self._system))
 
@@ -159,7 +170,7 @@ class Assistant:
             return
         asked = follow_up(question, history)
         passages = self.retriever.retrieve(question, groups, where=where, topic=asked.topic)
-        draft.searched(asked, passages)
+        draft.searched(asked, passages, self.guard.said)
         yield draft.stage("retrieve")
         reading = read(asked.text, passages, self.guard, self.embedder)
         talk = Talk.of(history, groups, where)
@@ -177,7 +188,8 @@ class Assistant:
         draft.packed(packed)
         yield draft.stage("budget")
         speaker = Speaker(self.engine, self.guard, self.config.grounding.policy)
-        for event in speaker.speak(draft, packed, decoding, stop):
+        again = partial(self._once_more, asked.text, reading.passages, packed.units, decoding)
+        for event in speaker.speak(draft, packed, decoding, stop, again):
             if isinstance(event, Answer) and self._standings is not None:
                 said = talk.after(question, event.text)
                 self._standings.put(said, standing.replied(event.text))
@@ -220,6 +232,18 @@ class Assistant:
                 return replace(packed, dropped=(*reading.dropped, *packed.dropped)), standing
         packed = self.pack(question, history, reading, decoding)
         return packed, begun(packed, reading)
+
+    def _once_more(
+        self,
+        question: str,
+        passages: Sequence[Passage],
+        units: Sequence[Unit],
+        decoding: Decoding,
+        claims: Sequence[str],
+    ) -> Packed | None:
+        """The prompt for a second attempt: no conversation, and only the best of the evidence."""
+        budget, count = self._budget(decoding), self.engine.count_tokens
+        return pack_again(question, claims, passages, units, budget, count, self._system)
 
     def _before(self, talk: Talk) -> Standing | None:
         return self._standings.find(talk) if self._standings is not None else None

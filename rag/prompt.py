@@ -167,9 +167,10 @@ def fit_units(
     units: Sequence[Unit],
     target: int,
     count: Counter,
+    ask: str = ASK,
 ) -> tuple[Unit, ...]:
     """The most valuable sentences that fit, taken by value; a sentence is taken whole or not."""
-    used = count(compose(question, turns, passages, ())) - count_text(NOTHING, count)
+    used = count(compose(question, turns, passages, (), ask)) - count_text(NOTHING, count)
     order = sorted(range(len(units)), key=lambda i: (-units[i].value, i))
     estimates = {index: count_text(units[index].text, count) for index in order}
     kept: list[int] = []
@@ -184,7 +185,7 @@ def fit_units(
             opened.add(unit.passage)
             used += cost
     # The estimates add up parts; the whole is what counts, so the least valuable give way.
-    while kept and count(compose(question, turns, passages, _in_order(kept, units))) > target:
+    while kept and count(compose(question, turns, passages, _in_order(kept, units), ask)) > target:
         kept.pop()
     return _in_order(kept, units)
 

@@ -7,7 +7,7 @@ gives them is asked apart, where it is still at that generation.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from threading import Event
 from typing import Any
@@ -21,7 +21,7 @@ from rag.safety.notices import notice
 from rag.speak import Speaker
 from rag.trace import Made, Tracer, record_of
 from rag.traced import Traced
-from rag.types import Answer, AnswerEvent, Decision, Decoding, Engine, Message, Token
+from rag.types import Answer, AnswerEvent, Decision, Decoding, Engine, Message, Shown, Token
 
 # Support is written with four digits, and may be rounded the other way.
 SUPPORT_DIGIT = 1.01e-4
@@ -41,12 +41,13 @@ class Replayed:
     """The answer given again, beside its trace.
 
     `logprob_difference` is the largest difference of a token's log-probability, in nats; None
-    where another number of tokens was generated.
+    where another number of tokens was generated. `shown` are its sentences with their tokens.
     """
 
     answer: Answer
     parts: tuple[Part, ...]
     logprob_difference: float | None
+    shown: tuple[Shown, ...] = ()
 
     @property
     def same(self) -> bool:
@@ -78,17 +79,18 @@ class Replayer:
         events = list(_events(draft, traced, self.guard, speaker, stop))
         answer = next(event for event in events if isinstance(event, Answer))
         found = record_of(answer, draft.made)
-        difference = _difference(traced.generated["logprobs"], found["generated"]["logprobs"])
+        difference = _difference(_logprobs(_generations(traced)), _logprobs(_made(found)))
         parts = (
             self.model_part(traced),
             _prompt(traced, draft.made),
             _check(traced, found["answer"]),
-            _generated(traced, found["generated"], difference),
+            _generated(traced, _made(found), difference),
             _answer(traced, found["answer"]),
             _equal("findings", traced.answer["findings"], found["answer"]["findings"]),
             _support(traced.answer["sentences"], found["answer"]["sentences"]),
         )
-        return Replayed(answer, parts, difference)
+        shown = tuple(event for event in events if isinstance(event, Shown))
+        return Replayed(answer, parts, difference, shown)
 
 
 def _events(
@@ -101,7 +103,8 @@ def _events(
     if verdict.decision is Decision.BLOCK:
         yield from draft.blocked(notice(verdict, "question"), verdict)
         return
-    draft.searched(follow_up(question, traced.asked.history), reading.passages if reading else ())
+    found = reading.passages if reading else ()
+    draft.searched(follow_up(question, traced.asked.history), found, guard.said)
     if reading is not None:
         draft.read(reading)
         if reading.failed is not None:
@@ -111,7 +114,9 @@ def _events(
         yield from draft.abstained("no passage comes near the question")
         return
     draft.packed(traced.packed)
-    yield from speaker.speak(draft, traced.packed, traced.asked.decoding, stop)
+    second = traced.again.packed if traced.again else None
+    how = traced.asked.decoding
+    yield from speaker.speak(draft, traced.packed, how, stop, lambda _claims: second)
 
 
 class _Restored:
@@ -125,8 +130,10 @@ class _Restored:
         self._engine = engine
         self._traced = traced
         self._stop = stop
-        stopped = traced.answer["cause"] == STOPPED
-        self._tokens = len(traced.generated["logprobs"]) if stopped else -1
+        starts = [traced.start, *([traced.again.start] if traced.again else [])]
+        self._starts = iter(starts)
+        self._left = len(starts)
+        self._last = _generations(traced)[-1] if traced.answer["cause"] == STOPPED else None
 
     def score(self, messages: Sequence[Message], choices: Sequence[str]) -> list[float]:
         self.restore(messages, self._traced.check)
@@ -135,11 +142,13 @@ class _Restored:
     def stream(
         self, messages: Sequence[Message], decoding: Decoding, cancel: Event
     ) -> Generator[Token, None, None]:
-        self.restore(messages, self._traced.start)
-        if self._tokens == 0:
+        self.restore(messages, next(self._starts, None))
+        self._left -= 1
+        most = len(self._last["logprobs"]) if self._last is not None and not self._left else -1
+        if most == 0:
             self._stop.set()
         for number, token in enumerate(self._engine.stream(messages, decoding, cancel), start=1):
-            if number == self._tokens:
+            if number == most:
                 self._stop.set()
             yield token
 
@@ -152,8 +161,21 @@ class _Restored:
         return start_of(self._engine)
 
 
+def _generations(traced: Traced) -> list[Mapping[str, Any]]:
+    """What was generated then, in one attempt or two."""
+    return [traced.generated, *([traced.again.generated] if traced.again else [])]
+
+
+def _made(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [found["generated"], *([found["again"]["generated"]] if found["again"] else [])]
+
+
+def _logprobs(generations: Sequence[Mapping[str, Any]]) -> list[float]:
+    return [value for row in generations for value in row["logprobs"]]
+
+
 def _prompt(traced: Traced, made: Made) -> Part:
-    """The bytes of the prompt's tokens, as the model was given them."""
+    """The bytes of the first prompt's tokens, as the model was given them."""
     then, now = traced.start or traced.check, made.start or made.check
     if then is None or now is None:
         why = (
@@ -173,12 +195,15 @@ def _trust(signals: dict[str, float]) -> str:
     return f"trust {signals['trust']}" if signals else "not made"
 
 
-def _generated(traced: Traced, found: dict[str, Any], difference: float | None) -> Part:
+def _generated(
+    traced: Traced, found: Sequence[Mapping[str, Any]], difference: float | None
+) -> Part:
     """The same words, each exactly as likely where the engine can begin in the same state."""
-    if traced.generated["sha256"] != found["sha256"] or difference is None:
+    was = [row["sha256"] for row in _generations(traced)]
+    if was != [row["sha256"] for row in found] or difference is None:
         return Part("generated", same=False, note="the model said something else")
     exact = difference == 0.0 or traced.start is None
-    note = f"{len(found['logprobs'])} tokens, log-probabilities differ by {difference:g} at most"
+    note = f"{len(_logprobs(found))} tokens, log-probabilities differ by {difference:g} at most"
     return Part("generated", exact, note)
 
 
@@ -191,6 +216,9 @@ def _answer(traced: Traced, answer: dict[str, Any]) -> Part:
 def _support(was: list[dict[str, Any]], now: list[dict[str, Any]]) -> Part:
     if [row["citations"] for row in was] != [row["citations"] for row in now]:
         return Part("support", same=False, note="other evidence is cited")
+    # Traces were written before there were flags.
+    if any(a["flags"] != b["flags"] for a, b in zip(was, now, strict=True) if "flags" in a):
+        return Part("support", same=False, note="other words are flagged")
     pairs = [(a["support"] or 0.0, b["support"] or 0.0) for a, b in zip(was, now, strict=True)]
     largest = max((abs(a - b) for a, b in pairs), default=0.0)
     return Part("support", largest <= SUPPORT_DIGIT, f"differs by {largest:g} at most")

@@ -5,11 +5,12 @@ Knows nothing of where a prompt comes from: a new question and a replay end alik
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from threading import Event
 from typing import Protocol, runtime_checkable
 
+from rag.attempt import OnceMore
 from rag.config import GroundingPolicy
 from rag.draft import Draft
 from rag.errors import EngineError
@@ -37,9 +38,12 @@ class Speaker:
         self._policy = policy
 
     def speak(
-        self, draft: Draft, packed: Packed, decoding: Decoding, stop: Event
+        self, draft: Draft, packed: Packed, decoding: Decoding, stop: Event, again: OnceMore
     ) -> Iterator[AnswerEvent]:
-        """Check and answer a packed prompt; the last event is the Answer."""
+        """Check and answer a packed prompt; the last event is the Answer.
+
+        `again` gives the prompt for a second attempt, if it comes to that.
+        """
         try:
             yes, no = self._score(packed.check, stop)
         except EngineError:
@@ -50,14 +54,28 @@ class Speaker:
         trusted = draft.weigh(yes - no)
         yield draft.stage("check")
         if trusted or self._policy == "annotate":
-            yield from self._generate(draft, packed, decoding, stop)
+            yield from self._answer(draft, packed, decoding, stop, again)
         else:
             yield from draft.abstained("the passages do not seem to answer this")
 
+    def _answer(
+        self, draft: Draft, packed: Packed, decoding: Decoding, stop: Event, again: OnceMore
+    ) -> Iterator[AnswerEvent]:
+        stopped = yield from self._generate(draft, packed, decoding, stop)
+        supported = None if stopped else draft.supported
+        second = None if supported is None else again(supported)
+        if second is not None:
+            draft.once_more(second)
+            stopped = yield from self._generate(draft, second, decoding, stop)
+        yield from draft.cancelled() if stopped else draft.finish()
+
     def _generate(
         self, draft: Draft, packed: Packed, decoding: Decoding, stop: Event
-    ) -> Iterator[AnswerEvent]:
-        """Each segment that leaves the guard is grounded, then shown or not."""
+    ) -> Generator[AnswerEvent, None, bool]:
+        """Each segment that leaves the guard is grounded, then shown or not.
+
+        Returns whether the reader stopped it.
+        """
         guard = StreamGuard(self._check)
         with closing(self._engine.stream(packed.messages, decoding, stop)) as tokens:
             for token in tokens:
@@ -68,12 +86,11 @@ class Speaker:
                     break
         draft.generated()
         if stop.is_set():
-            yield from draft.cancelled()
-            return
+            return True
         if not guard.blocked and not draft.decided:
             for released in guard.finish():
                 yield from draft.release(released)
-        yield from draft.finish()
+        return False
 
     def _score(self, messages: Sequence[Message], stop: Event) -> list[float]:
         if isinstance(self._engine, Stops):

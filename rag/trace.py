@@ -40,10 +40,20 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """The second attempt at an answer: its prompt, the model's tokens, the engine's state."""
+
+    packed: Packed
+    tokens: Sequence[Token] = ()
+    start: Start | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Made:
     """What an answer was made of, as far as it came. `query` is what passages were judged by.
 
-    `check` and `start` are the engine's states in which the check and the answer began.
+    `check` and `start` are the engine's states in which the check and the answer began. `again` is
+    there where the answer was made once more.
     """
 
     asked: Asked
@@ -53,6 +63,7 @@ class Made:
     tokens: Sequence[Token] = ()
     check: Start | None = None
     start: Start | None = None
+    again: Again | None = None
 
 
 class Tracer:
@@ -111,6 +122,7 @@ def record_of(answer: Answer, made: Made) -> dict[str, Any]:
         "units": [asdict(unit) for unit in prompt.units] if prompt else [],
         "starts": {"check": _start(made.check), "answer": _start(made.start)},
         "generated": generated(made.tokens),
+        "again": _again(made.again),
         "answer": _plain(asdict(answer)),
     }
 
@@ -121,6 +133,18 @@ def generated(tokens: Sequence[Token]) -> dict[str, Any]:
     return {
         "sha256": hashlib.sha256(said.encode("utf-8", "replace")).hexdigest(),
         "logprobs": [token.logprob for token in tokens],
+    }
+
+
+def _again(again: Again | None) -> dict[str, Any] | None:
+    if again is None:
+        return None
+    return {
+        "prompt": [asdict(message) for message in again.packed.messages],
+        "tokens": again.packed.tokens,
+        "units": [asdict(unit) for unit in again.packed.units],
+        "start": _start(again.start),
+        "generated": generated(again.tokens),
     }
 
 

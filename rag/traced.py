@@ -31,6 +31,15 @@ class TraceError(SurefootError):
 
 
 @dataclass(frozen=True, slots=True)
+class TracedAgain:
+    """The second attempt at an answer, as its trace tells it."""
+
+    packed: Packed
+    start: Start | None
+    generated: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Traced:
     """One answer as its trace tells it. `answer` and `generated` are as JSON has them.
 
@@ -51,6 +60,7 @@ class Traced:
     start: Start | None
     generated: Mapping[str, Any]
     answer: Mapping[str, Any]
+    again: TracedAgain | None = None
 
 
 def find_trace(name: str, kb: Path | None) -> Path:
@@ -96,10 +106,8 @@ def read_trace(path: Path) -> Traced:
 
 def _traced(path: Path, record: Mapping[str, Any]) -> Traced:
     answer, passages = record["answer"], tuple(map(_passage, record["answer"]["passages"]))
-    packed = _packed(record, answer) if record["prompt"] else None
-    generated = record["generated"]
-    if not isinstance(generated["sha256"], str) or not isinstance(generated["logprobs"], list):
-        raise ValueError("what was generated is not there")
+    again = _again(record.get("again"))
+    packed = _packed(record, answer, again) if record["prompt"] else None
     return Traced(
         path=path,
         config=config_of(record.get("config", {})),
@@ -112,9 +120,28 @@ def _traced(path: Path, record: Mapping[str, Any]) -> Traced:
         packed=packed,
         check=_start(record["starts"]["check"]),
         start=_start(record["starts"]["answer"]),
-        generated=generated,
+        generated=_generated(record["generated"]),
         answer=answer,
+        again=again,
     )
+
+
+def _generated(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not isinstance(row["sha256"], str) or not isinstance(row["logprobs"], list):
+        raise ValueError("what was generated is not there")
+    return row
+
+
+def _again(row: Mapping[str, Any] | None) -> TracedAgain | None:
+    """The second attempt, if there was one; traces were written before there could be any."""
+    if row is None:
+        return None
+    packed = Packed(_messages(row["prompt"]), (), row["tokens"], _units(row["units"]), ())
+    return TracedAgain(packed, _start(row["start"]), _generated(row["generated"]))
+
+
+def _units(rows: Sequence[Mapping[str, Any]]) -> tuple[Unit, ...]:
+    return tuple(Unit(**row) for row in rows)
 
 
 def config_of(table: Mapping[str, Mapping[str, Any]]) -> Config:
@@ -156,12 +183,14 @@ def _passage(row: Mapping[str, Any]) -> Passage:
     return Passage(**{**_frozen_row(row), "groups": frozenset(row["groups"])})
 
 
-def _packed(record: Mapping[str, Any], answer: Mapping[str, Any]) -> Packed:
+def _packed(
+    record: Mapping[str, Any], answer: Mapping[str, Any], again: TracedAgain | None
+) -> Packed:
     return Packed(
         messages=_messages(record["prompt"]),
         check=_messages(record["check"]),
-        tokens=answer["tokens"]["prompt"],
-        units=tuple(Unit(**row) for row in record["units"]),
+        tokens=answer["tokens"]["prompt"] - (again.packed.tokens if again else 0),
+        units=_units(record["units"]),
         dropped=tuple(Dropped(**row) for row in answer["tokens"]["dropped"]),
     )
 

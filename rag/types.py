@@ -16,6 +16,7 @@ Action = Literal["keep", "redact", "block"]
 FilterStatus = Literal["ok", "error", "skipped"]
 AnswerStatus = Literal["answered", "abstained", "blocked"]
 Role = Literal["system", "user", "assistant"]
+FlagKind = Literal["number", "date", "name", "quotation"]
 
 
 class Decision(StrEnum):
@@ -170,25 +171,6 @@ class ScoresText(Protocol):
     ) -> TextScore: ...
 
 
-@runtime_checkable
-class Placed(Protocol):
-    """An engine that says where it computes."""
-
-    @property
-    def on_gpu(self) -> bool: ...
-
-
-@runtime_checkable
-class Rewinds(Protocol):
-    """An engine whose prompt cache can be put in the state that `messages` alone leave.
-
-    What is asked next then gives the same bits whatever was asked before: how much of a prompt is
-    found in the cache, and how much is read at once, shows in the last bits of a probability.
-    """
-
-    def rewind(self, messages: Sequence[Message]) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Passage:
     """A chunk as retrieved. `text` equals the document's characters `start:end`.
@@ -231,6 +213,16 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Flag:
+    """Characters `start:end` of a sentence that stand in no passage, nor in the question."""
+
+    kind: FlagKind
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sentence:
     """One shown segment with its support in [0, 1] and the characters that support it.
 
@@ -240,6 +232,7 @@ class Sentence:
     text: str
     support: float | None
     citations: tuple[Citation, ...] = ()
+    flags: tuple[Flag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,9 +305,13 @@ class StageDone:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A sentence that the reader may see now. What was shown is never taken back."""
+    """A sentence that the reader may see now. What was shown is never taken back.
+
+    `tokens` are what the model wrote of it, without those of anything hidden.
+    """
 
     sentence: Sentence
+    tokens: tuple[Token, ...] = ()
 
 
 AnswerEvent = StageDone | Shown | Answer

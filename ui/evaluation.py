@@ -17,6 +17,7 @@ from evals.gate import NAMED, GateResult
 from evals.metrics import estimate, table
 from evals.seen import FIELD
 from evals.types import Score
+from ui.calibration_view import calibration_lines
 from ui.console import ERR, OUT
 from ui.review_view import printable
 from ui.view import short
@@ -93,6 +94,9 @@ def print_results(done: Evaluated) -> None:
         )
     for line in _failures(results):
         OUT.print(f"[yellow]{_safe(line)}[/]")
+    if done.calibrated is not None:
+        for line in calibration_lines(done.calibrated):
+            OUT.print(line, markup=False, highlight=False)
     if done.gate is not None:
         for line in gate_lines(done.gate):
             OUT.print(_safe(line))

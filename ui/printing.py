@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rich.markup import escape
 
 from rag.types import Answer, AnswerEvent, Sentence, Shown
 from ui.console import OUT
 from ui.conversation_view import history_note
-from ui.view import Numbering, short, source_name, support_mark, version_note
+from ui.view import Numbering, flag_mark, short, source_name, support_mark, version_note
 
 QUOTE_WIDTH = 160
+FLAG = "⚑"
 
 
 def print_answer(events: Iterable[AnswerEvent]) -> Answer:
     """Print sentences as they come, then sources, support and timings. Returns the answer."""
     numbering = Numbering()
-    answer: Answer | None = None
-    for event in events:
-        if isinstance(event, Shown):
-            _print_sentence(event.sentence, numbering)
-        elif isinstance(event, Answer):
-            answer = event
-    assert answer is not None
+    answer = answer_of(_printed(events, numbering))
     OUT.print()
+    _print_flags(answer)
     _print_sources(answer, numbering)
     _print_facts(answer)
     return answer
+
+
+def answer_of(events: Iterable[AnswerEvent]) -> Answer:
+    """The answer that a stream ends with."""
+    for event in events:
+        if isinstance(event, Answer):
+            return event
+    raise AssertionError("a stream always ends with its answer")
+
+
+def _printed(events: Iterable[AnswerEvent], numbering: Numbering) -> Iterator[AnswerEvent]:
+    for event in events:
+        if isinstance(event, Shown):
+            _print_sentence(event.sentence, numbering)
+        yield event
+
+
+def kept(events: Iterable[AnswerEvent], shown: list[Shown]) -> Iterator[AnswerEvent]:
+    """The events as they come; sentences are added to `shown`."""
+    for event in events:
+        if isinstance(event, Shown):
+            shown.append(event)
+        yield event
 
 
 def _print_sentence(sentence: Sentence, numbering: Numbering) -> None:
@@ -36,9 +55,19 @@ def _print_sentence(sentence: Sentence, numbering: Numbering) -> None:
     OUT.print(escape(body), end="")
     if marks:
         OUT.print(f" [cyan]{escape(marks)}[/]", end="")
+    if sentence.flags:
+        OUT.print(f" [yellow]{FLAG}[/]", end="")
     if sentence.support is not None and sentence.support < 0.5:
         OUT.print(f" [yellow]({support_mark(sentence.support)})[/]", end="")
     OUT.print(tail or " ", end="", markup=False)
+
+
+def _print_flags(answer: Answer) -> None:
+    """What the mark after a sentence means, and what it is about."""
+    flagged = ", ".join(filter(None, map(flag_mark, answer.sentences)))
+    if flagged:
+        line = f"{FLAG} stands in no passage that was read: {flagged}"
+        OUT.print(f"  [yellow]{escape(line)}[/]")
 
 
 def _print_sources(answer: Answer, numbering: Numbering) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import PurePath
 from typing import Any
 
-from rag.types import Answer, Citation, Finding, Passage, Sentence
+from rag.types import Answer, Citation, Finding, Passage, Sentence, Shown
 
 Json = dict[str, Any]
 
@@ -65,7 +65,17 @@ def sentence_json(sentence: Sentence) -> Json:
         "text": sentence.text.strip(),
         "support": sentence.support,
         "citations": [asdict(citation) for citation in sentence.citations],
+        "flags": [asdict(flag) for flag in sentence.flags],
     }
+
+
+def confidence_json(shown: Iterable[Shown]) -> list[Json]:
+    """How sure the model was of each token that was shown; `sentence` is its place."""
+    return [
+        {"text": token.text, "logprob": token.logprob, "sentence": index}
+        for index, event in enumerate(shown)
+        for token in event.tokens
+    ]
 
 
 def answer_json(answer: Answer) -> Json:
@@ -137,6 +147,11 @@ def support_mark(support: float | None) -> str:
     if support >= 0.75:
         return "well supported"
     return "supported" if support >= 0.5 else "weakly supported"
+
+
+def flag_mark(sentence: Sentence) -> str:
+    """What of a sentence stands in no passage, for people; "" for nothing."""
+    return ", ".join(dict.fromkeys(f"“{flag.text}”" for flag in sentence.flags))
 
 
 def short(text: str, width: int) -> str:

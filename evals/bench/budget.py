@@ -31,11 +31,12 @@ from ingest.store import KnowledgeBase
 from ingest.types import Embedder
 from rag.assemble import open_embedder, open_engine, open_guard
 from rag.config import Config, load
+from rag.engines.lineage import Rewinds
 from rag.prompt import Budget, beginning, compose, pack
 from rag.reading import Reading, read
 from rag.retrieve import Retriever
 from rag.safety.guard import Guard
-from rag.types import Decoding, Engine, Message, Rewinds
+from rag.types import Decoding, Engine, Message
 
 TOKENS, WHOLE, SAMPLE, MAX_TOKENS, SEED = 400, 4, 60, 48, 0
 

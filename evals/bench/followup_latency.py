@@ -32,12 +32,13 @@ from ingest.errors import SurefootError
 from ingest.store import KnowledgeBase
 from rag.assemble import open_embedder
 from rag.config import PromptConfig, load
+from rag.engines.lineage import Rewinds
 from rag.errors import EngineError
 from rag.followup import follow_up
 from rag.prompt import CHOICES, SYSTEM, Budget, Packed, beginning, pack, target_tokens
 from rag.reading import Reading, read
 from rag.standing import begun, go_on, joined
-from rag.types import Decoding, Engine, Message, Rewinds
+from rag.types import Decoding, Engine, Message
 
 WAYS = ("cold", "begun", "follow-up", "continued")
 COMPARED = (("follow-up", "cold"), ("continued", "cold"), ("follow-up", "begun"))

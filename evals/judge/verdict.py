@@ -17,9 +17,10 @@ from evals.journal import Journal, case_key, read_journal
 from evals.judge.rubric import Rubric
 from evals.rundir import sole_writer
 from evals.types import Case, Json, Outcome, Pins
+from rag.engines.lineage import Rewinds
 from rag.errors import EngineError
 from rag.prompt import beginning
-from rag.types import Decoding, Engine, Message, Rewinds
+from rag.types import Decoding, Engine, Message
 
 Way = Literal["score", "text"]
 REPLY_TOKENS = 12

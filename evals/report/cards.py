@@ -150,7 +150,8 @@ def _where(place: Mapping[str, Any]) -> str:
 def _grounding(row: Json, data: Json) -> list[Block]:
     answer, sentences = str(row["answer"]), data.get("sentences", ())
     gold = [Span(s[0], s[1], "gold", "marked") for s in row.get("spans") or ()]
-    weak = [s for s in sentences if s["support"] is not None and s["support"] < shipped_threshold()]
+    line = data.get("threshold", shipped_threshold())
+    weak = [s for s in sentences if s["support"] is not None and s["support"] < line]
     flagged = [Span(s["start"], s["end"], "found", "flagged") for s in weak]
     asked = [Text("Question", cut(row["question"], MIDDLE))] if row.get("question") else []
     claims = tuple(_claim(s, [_brief(text) for text in s.get("evidence", ())]) for s in sentences)

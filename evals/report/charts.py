@@ -27,6 +27,7 @@ Array = npt.NDArray[np.float64]
 _INK, _GRID = "#010203", "#030201"
 _SERIES = ("#0072b2", "#d55e00", "#009e73")
 _STYLES = ("-", "--", "-.")
+_MARKERS = ("o", "D", "s")
 _HATCHES = ("", "////", "....")
 _PAINT = {_INK: "currentColor", _GRID: "var(--grid)"} | {
     colour: f"var(--series-{i})" for i, colour in enumerate(_SERIES, start=1)
@@ -79,6 +80,15 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """One named point."""
+
+    name: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
 class Interval:
     """A named value with its interval, and how many units it rests on."""
 
@@ -89,8 +99,14 @@ class Interval:
     n: int
 
 
-def lines(alt: str, axes: Axes, series: Sequence[Line], reference: Line | None = None) -> str:
-    """Curves on common axes; the reference is drawn dotted in ink."""
+def lines(
+    alt: str,
+    axes: Axes,
+    series: Sequence[Line],
+    reference: Line | None = None,
+    marks: Sequence[Mark] = (),
+) -> str:
+    """Curves on common axes; the reference is drawn dotted in ink, and so are up to three marks."""
     with mpl.rc_context(_SETTINGS):
         figure, plot = _start(axes)
         if reference is not None:
@@ -100,7 +116,12 @@ def lines(alt: str, axes: Axes, series: Sequence[Line], reference: Line | None =
                 line.x, line.y, _STYLES[i], color=_SERIES[i], lw=2, label=line.name,
                 drawstyle="steps-pre" if line.step else "default",
             )  # fmt: skip
-        _legend(plot, len(series) + (reference is not None))
+        for mark, shape in zip(marks, _MARKERS, strict=False):
+            plot.plot(
+                mark.x, mark.y, shape, color=_INK, ms=7, fillstyle="none", mew=1.6,
+                label=mark.name,
+            )  # fmt: skip
+        _legend(plot, len(series) + len(marks) + (reference is not None))
         return _svg(figure, alt)
 
 

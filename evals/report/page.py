@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from evals.metrics import Metric
 from evals.report.blocks import MIDDLE, Cut, cut
 from evals.report.cards import Card, worst
+from evals.report.curves import Picture
 from evals.report.facts import (
     GateWords,
     Head,
@@ -25,7 +26,7 @@ from evals.report.facts import (
     provenance,
     row,
 )
-from evals.report.pictures import Picture, pictures
+from evals.report.pictures import pictures
 from evals.report.slices import SliceTable, slice_tables
 from evals.rundir import Run
 

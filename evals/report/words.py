@@ -90,6 +90,13 @@ _BY_NAME = {
     "unsupported_shown_rate": MetricWords(
         "Of the claims shown, the share that its passages do not support."
     ),
+    "aurc": MetricWords(
+        "Share of wrong answers, averaged over keeping fewer or more, the most trusted first."
+    ),
+    "ece": MetricWords(
+        "How far the risk lies from how often it came true, on average over ten bins (ECE)."
+    ),
+    "brier": MetricWords("Mean squared distance of the risk and what was true (Brier)."),
     "auc": MetricWords("Chance that a bad case is scored above a good one; 0.5 is guessing."),
     "ap": MetricWords("Average precision: the area under the precision-recall curve."),
     "f1": MetricWords("Precision and recall in one, at the threshold that ships."),

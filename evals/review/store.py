@@ -21,6 +21,7 @@ from rag.types import (
     Citation,
     Dropped,
     Finding,
+    Flag,
     Message,
     ModelRef,
     Passage,
@@ -179,7 +180,10 @@ def answer_of(row: dict[str, Any]) -> Answer:
 
 
 def _sentence(row: dict[str, Any]) -> Sentence:
-    return Sentence(row["text"], row["support"], tuple(Citation(**c) for c in row["citations"]))
+    cited = tuple(Citation(**citation) for citation in row["citations"])
+    # Answers were stored before there were flags.
+    flags = tuple(Flag(**flag) for flag in row.get("flags", ()))
+    return Sentence(row["text"], row["support"], cited, flags)
 
 
 def _passage(row: dict[str, Any]) -> Passage:

@@ -65,7 +65,7 @@ class RiskCoverage:
 
 def pr_curve(score: Floats, truth: Floats) -> PrCurve:
     """Raises ValueError without a positive."""
-    threshold, shown, hits = _counts(score, truth)
+    threshold, shown, hits = counted(score, truth)
     if hits.size == 0 or hits[-1] == 0:
         raise ValueError("no positive case")
     precision, recall = hits / shown, hits / hits[-1]
@@ -76,7 +76,7 @@ def pr_curve(score: Floats, truth: Floats) -> PrCurve:
 
 def roc_curve(score: Floats, truth: Floats) -> RocCurve:
     """Raises ValueError without a positive or without a negative."""
-    threshold, shown, hits = _counts(score, truth)
+    threshold, shown, hits = counted(score, truth)
     if hits.size == 0 or hits[-1] in (0, shown[-1]):
         raise ValueError("no positive or no negative case")
     tpr = np.append(0.0, hits / hits[-1])
@@ -112,14 +112,14 @@ def risk_coverage(confidence: Floats, correct: Floats) -> RiskCoverage:
     """Raises ValueError without a case."""
     if len(confidence) == 0:
         raise ValueError("no case")
-    threshold, kept, right = _counts(confidence, correct)
+    threshold, kept, right = counted(confidence, correct)
     coverage, risk = kept / kept[-1], 1 - right / kept
     area = float(np.sum(np.diff(coverage, prepend=0.0) * risk))
     few = _thin(coverage, risk)
     return RiskCoverage(coverage[few], risk[few], threshold[few], area)
 
 
-def _counts(score: Floats, truth: Floats) -> tuple[Floats, Floats, Floats]:
+def counted(score: Floats, truth: Floats) -> tuple[Floats, Floats, Floats]:
     """Thresholds from high to low; how many cases, and how many true ones, reach each."""
     order = np.argsort(-score, kind="stable")
     ranked = score[order]

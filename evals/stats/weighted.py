@@ -58,6 +58,41 @@ def recall_at_fpr(score: Floats, truth: Floats, weights: Weights, fpr: float) ->
     return np.where(np.isnan(false[:, -1] + recall[:, -1]), np.nan, best)
 
 
+def aurc(score: Floats, wrong: Floats, weights: Weights) -> Floats:
+    """Area under the share of wrong ones among those kept, highest first, over coverage. (B,)
+
+    After El-Yaniv and Wiener (JMLR 2010), Geifman and El-Yaniv (2017); equal scores are one step.
+    """
+    if not len(score):
+        return np.full(len(weights), np.nan)
+    order, ends = _thresholds(score)
+    lost, kept = _counted(wrong, weights, order, ends)
+    gained = np.diff(kept, axis=1, prepend=0.0)
+    return divide(np.einsum("ij,ij->i", gained, np.nan_to_num(divide(lost, kept))), kept[:, -1])
+
+
+def ece(score: Floats, truth: Floats, weights: Weights, bins: int = 10) -> Floats:
+    """Mean distance of score and truth over `bins` of equal mass; equal scores share one. (B,)
+
+    The expected calibration error (Naeini et al., AAAI 2015) of scores as probabilities; scores
+    outside of 0 to 1 count as the nearer end.
+    """
+    if not len(score):
+        return np.full(len(weights), np.nan)
+    score = np.clip(score, 0.0, 1.0)
+    order = np.argsort(score, kind="stable")
+    ranked, weighed = score[order], weights[:, order]
+    mass = np.cumsum(weighed, axis=1)
+    before = np.hstack([np.zeros((len(weights), 1)), mass])
+    total = mass[:, -1:]
+    below = before[:, np.searchsorted(ranked, ranked, "left")]
+    binned = np.nan_to_num(divide(below * bins, total)).astype(np.intp).clip(0, bins - 1)
+    places = binned + bins * np.arange(len(weights))[:, None]
+    gaps = weighed * (ranked - truth[order])
+    summed = np.bincount(places.reshape(-1), gaps.reshape(-1), minlength=bins * len(weights))
+    return divide(np.abs(summed.reshape(-1, bins)).sum(axis=1), total[:, 0])
+
+
 def _thresholds(score: Floats) -> tuple[Codes, Codes]:
     """Places from the highest score to the lowest, and where each run of equal scores ends."""
     order = np.argsort(-score, kind="stable").astype(np.intp)

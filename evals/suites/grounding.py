@@ -1,7 +1,8 @@
 """Grounding: does the checker that guards the answers know a supported one from an invented one?
 
 An answer is as well supported as its weakest claim. It is called hallucinated below the checker's
-own threshold. An answer that claims nothing can't be hallucinated: its risk is 0.
+own threshold. An answer that claims nothing can't be hallucinated: its risk is 0. One with a claim
+that the checker could not judge is unscored.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from evals.metrics import (
     auc,
     average_precision,
     balanced_accuracy,
+    brier,
+    ece,
     f1,
     f1_flag_all,
     f_beta,
     precision,
     recall,
 )
-from evals.pins import code_hash, embedder_pin, policy_hash
+from evals.pins import checker_pin, code_hash, embedder_pin, policy_hash
 from evals.suites.base import (
     ABOVE,
     BELOW,
@@ -34,17 +37,28 @@ from evals.suites.base import (
     scored,
     unscored,
 )
-from evals.types import Case, Json, Outcome, Pins, Score
+from evals.types import Case, Json, Outcome, Pins, Score, Subject
 from ingest.embed import CachedEmbedder
 from ingest.sentences import split_sentences
 from ingest.types import Embedder
-from rag.grounding import Evidence, Grounder, shipped_threshold
+from rag.checkers.names import THRESHOLD
+from rag.grounding import Checker, Evidence, Grounder, shipped_threshold
 
 _TEXTS = 1 << 16
 
 
+class CheckerSubject:
+    """The checker that the config names, one case at a time."""
+
+    def __init__(self, checker: Checker) -> None:
+        self._checker = checker
+
+    def run(self, cases: Sequence[Case], cancel: Event) -> list[Outcome]:
+        return [_outcome(self._checker, case, THRESHOLD) for case in cases if not cancel.is_set()]
+
+
 class GroundingSubject:
-    """The run-time checker. A batch's texts are embedded together, and forgotten after it."""
+    """The shipped checker. A batch's texts are embedded together, and forgotten after it."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
@@ -55,7 +69,8 @@ class GroundingSubject:
         embedder.embed([text for case in cases for text in _texts(case)])
         shared = (time.perf_counter() - began) * 1000 / max(1, len(cases))
         grounder = Grounder(embedder)
-        return [_outcome(grounder, case, shared) for case in cases if not cancel.is_set()]
+        line = shipped_threshold()
+        return [_outcome(grounder, case, line, shared) for case in cases if not cancel.is_set()]
 
 
 class GroundingSuite:
@@ -75,12 +90,14 @@ class GroundingSuite:
 
     def pins(self, options: Options) -> Pins:
         policy = policy_hash(options.config)
-        return Pins(self.name, embedder_pin(), policy=policy, code=code_hash())
+        models = f"{checker_pin(options.config)} {embedder_pin()}".strip()
+        return Pins(self.name, models, policy=policy, code=code_hash())
 
-    def open(self, options: Options) -> GroundingSubject:
-        from rag.assemble import open_plain_embedder
+    def open(self, options: Options) -> Subject:
+        from rag.assemble import open_checker, open_embedder, open_plain_embedder
 
-        del options
+        if options.config.grounding.checker:
+            return CheckerSubject(open_checker(options.config, open_embedder()))
         return GroundingSubject(open_plain_embedder())
 
     def score(self, case: Case, outcome: Outcome) -> Score:
@@ -94,7 +111,8 @@ class GroundingSuite:
         sentences = outcome.data["sentences"]
         supports = [s["support"] for s in sentences if s["support"] is not None]
         risk = 1.0 - min(supports, default=1.0)
-        bad = [s for s in sentences if s["support"] is not None and _unsupported(s["support"])]
+        line = outcome.data.get("threshold", shipped_threshold())
+        bad = [s for s in sentences if s["support"] is not None and s["support"] < line]
         values = _values(risk, truth, float(bool(bad)))
         values |= {"support": min(supports, default=None)}
         values |= _span_values(spans, [(s["start"], s["end"]) for s in bad])
@@ -109,20 +127,24 @@ class GroundingSuite:
             precision("precision", "said", "truth"),
             recall("recall", "said", "truth"),
             balanced_accuracy("balanced_accuracy", "said", "truth"),
+            ece("ece", "risk", "truth"),
+            brier("brier", "risk", "truth"),
         ]
         columns = ("hits_predicted", "predicted", "hits_gold", "gold")
         del table
         return [*found, f_beta("span_f1", *columns, beta=1.0)]
 
 
-def _outcome(grounder: Grounder, case: Case, shared_ms: float) -> Outcome:
+def _outcome(checker: Checker, case: Case, threshold: float, shared_ms: float = 0.0) -> Outcome:
     began = time.perf_counter()
     source, answer = case.row["source"], case.row["answer"]
     evidence = [Evidence(0, a, b, source[a:b]) for a, b in split_sentences(source)]
     spans = split_sentences(answer)
-    found = grounder.support(
-        [answer[a:b] for a, b in spans], evidence, case.row.get("question") or ""
-    )
+    question = case.row.get("question") or ""
+    found = checker.support([answer[a:b] for a, b in spans], evidence, question)
+    ms = shared_ms + (time.perf_counter() - began) * 1000
+    if failed := next((support.failed for support in found if support.failed), ""):
+        return Outcome({}, ms, f"not judged: {failed}")
     sentences: list[Json] = [
         {
             "text": answer[a:b],
@@ -133,17 +155,12 @@ def _outcome(grounder: Grounder, case: Case, shared_ms: float) -> Outcome:
         }
         for (a, b), support in zip(spans, found, strict=True)
     ]
-    ms = shared_ms + (time.perf_counter() - began) * 1000
-    return Outcome({"sentences": sentences}, ms)
+    return Outcome({"sentences": sentences, "threshold": threshold}, ms)
 
 
 def _texts(case: Case) -> list[str]:
     source, answer = case.row["source"], case.row["answer"]
     return [text[a:b] for text in (source, answer) for a, b in split_sentences(text)]
-
-
-def _unsupported(support: float) -> bool:
-    return support < shipped_threshold()
 
 
 def _values(risk: float, truth: float, said: float) -> dict[str, float | None]:

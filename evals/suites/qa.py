@@ -1,8 +1,9 @@
 """Questions and answers, end to end: right, cited and supported, or honestly not known.
 
 An answer is right if an accepted one stands in it, or if half the words of a long accepted one do.
-What is not answered is not right; a blocked answer is neither answered nor an abstention. A
-sentence is unsupported if the checker's own threshold says so, even where the gate let it pass.
+What is not answered is not right; a blocked answer is neither answered nor an abstention. Risk is
+of the answers given: where none was, there is none, whatever the trust. A sentence is unsupported
+if the checker's own threshold says so, even where the gate let it pass.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 from evals.documents import Names
-from evals.metrics import Metric, Table, mean, ratio, share
+from evals.metrics import Metric, Table, aurc, mean, ratio, share
 from evals.pins import code_hash, embedder_pin, engine_pin, index_hash, policy_hash
 from evals.stats.text import contains_answer, exact_match, token_f1, token_recall
 from evals.suites.base import Options, require_text, require_texts, unscored
 from evals.suites.retrieval import read_history, require_kb
 from evals.types import Case, Json, Outcome, Pins, Score
+from rag.calibrated import in_force
 from rag.grounding import shipped_threshold
 from rag.prompt import SYSTEM, template_hash
 from rag.trace import Made, Tracer
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 LONG_ANSWER = 8
 HALF = 0.5
 SNIPPET = 2000
+# The trust of an answer that says none: no threshold withholds it.
+ALWAYS = 1.0
 
 
 class PromptKeeper(Tracer):
@@ -98,12 +102,13 @@ class QaSuite:
         read_history(row)
 
     def pins(self, options: Options) -> Pins:
+        kb = require_kb(options)
         return Pins(
             self.name,
             f"{engine_pin(options.config)} {embedder_pin()}",
             template=template_hash(options.config.prompt.system or SYSTEM)[:16],
-            index=index_hash(require_kb(options)),
-            policy=policy_hash(options.config, options.groups),
+            index=index_hash(kb),
+            policy=policy_hash(in_force(kb, options.config), options.groups),
             code=code_hash(),
         )
 
@@ -119,6 +124,7 @@ class QaSuite:
         if outcome.reason:
             # As if it had answered wrongly, not abstained where it should, and told all.
             failed = {"em": 0.0, "f1": 0.0, "right": 0.0, "answerable": float(answerable)}
+            failed |= {"answer_trust": ALWAYS, "answer_wrong": 1.0}
             extra = {"answered_right": 0.0} if answerable else {"abstained_on_unanswerable": 0.0}
             if case.row.get("forbidden"):
                 extra["leaked"] = 1.0
@@ -127,6 +133,7 @@ class QaSuite:
             **_answer_values(case, outcome.data),
             **_support_values(outcome.data),
             **_use_values(outcome.data),
+            **_risk_values(case, outcome.data),
             "cited": _cited(outcome.data),
         }
         if case.row.get("forbidden"):
@@ -145,6 +152,7 @@ class QaSuite:
             ratio("support_mean", "support_sum", "claims"),
             ratio("unsupported_shown_rate", "unsupported", "claims", better="lower"),
             share("cites_relevant", "cited"),
+            aurc("aurc", "answer_trust", "answer_wrong"),
         ]
         if "leaked" in table.columns:
             found.append(share("leaks", "leaked", better="lower"))
@@ -198,6 +206,18 @@ def _use_values(data: Json) -> dict[str, float | None]:
         "withheld": float(data["withheld"]),
         "trust": data["signals"].get("trust"),
     }
+
+
+def _risk_values(case: Case, data: Json) -> dict[str, float | None]:
+    """How far an answer was trusted, and whether it is wrong; nothing where none was given.
+
+    An answer to a question that has none is wrong.
+    """
+    if data["status"] != "answered":
+        return {}
+    trust = data["signals"].get("trust")
+    wrong = not is_right(data["answer"], case.row["answers"])
+    return {"answer_trust": ALWAYS if trust is None else trust, "answer_wrong": float(wrong)}
 
 
 def _cited(data: Json) -> float | None:

@@ -46,6 +46,17 @@ class Start:
 
 
 @runtime_checkable
+class Rewinds(Protocol):
+    """An engine whose prompt cache can be put in the state that `messages` alone leave.
+
+    What is asked next then gives the same bits whatever was asked before: how much of a prompt is
+    found in the cache, and how much is read at once, shows in the last bits of a probability.
+    """
+
+    def rewind(self, messages: Sequence[Message]) -> None: ...
+
+
+@runtime_checkable
 class Replays(Protocol):
     """An engine that can begin again in the very state in which it once began."""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rag.assemble import open_assistant, open_beside
+from rag.calibrated import fixed
 from rag.config import Config, load
 from rag.observe import Observer
 from rag.pipeline import Assistant
@@ -34,7 +35,8 @@ class Loader:
         if name != DEFAULT:
             variant = self._registry.get(name)
             check(variant, self._kb)
-            config = variant.config(config)
+            # A variant never changes: what the base was calibrated to later is not its own.
+            config = fixed(variant.config(config))
         if like is None:
             return open_assistant(self._kb, config=config, observers=self._observers)
         return open_beside(like, self._kb, config)

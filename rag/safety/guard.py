@@ -98,6 +98,10 @@ class Guard:
             return [_failed("guard", type(error).__name__) for _ in texts]
         return [self.check(text, stage) for text in texts]
 
+    def said(self, text: str) -> str:
+        """`text` as a reader may see it; "" where it may not be seen, or can't be checked."""
+        return self.check(text, "answer").text
+
     def forget(self) -> None:
         """Drops every cached verdict, and whatever its filters remember of a text."""
         self._cache.clear()

@@ -9,6 +9,7 @@ from typing import Literal
 
 from ingest.errors import KnowledgeBaseError
 from rag.errors import EngineError, PromptTooLong
+from rag.gate import NO_ANSWER, NOT_EVERY, NOTHING_PASSED, ONCE_MORE
 from rag.history import FACTS_KEPT, SHARE_FULL
 from rag.prompt import FAR, FULL
 from rag.telemetry.labels import ACTIONS, FILTERS, FINDING_STAGES, FINDINGS, OTHER, among
@@ -17,16 +18,26 @@ from rag.types import Answer, Dropped, Sentence
 Retrieval = Literal["hit", "near_miss", "empty"]
 Causes = Mapping[str, str]
 
-STAGES = ("guard_question", "retrieve", "guard_passages", "budget", "check", "generate")
+STAGES = (
+    "guard_question",
+    "retrieve",
+    "guard_passages",
+    "budget",
+    "check",
+    "generate",
+    "regenerate",
+)
 FINISH = "finish"
 STOPPED = "stopped"
 
-# Why an answer abstained, in one word; the sentences are the pipeline's.
+# Why an answer ended as it did, in one word; the sentences are the pipeline's.
 CAUSES: Causes = {
     "no passage comes near the question": "nothing_near",
     "the passages do not seem to answer this": "not_trusted",
-    "the model found no answer in the passages": "model_declined",
-    "nothing that the model said is supported by the passages": "unsupported",
+    NO_ANSWER: "model_declined",
+    NOTHING_PASSED: "unsupported",
+    NOT_EVERY: "unsupported",
+    ONCE_MORE: "made_once_more",
     "stopped by the reader": STOPPED,
 }
 WHYS: Causes = {
@@ -81,7 +92,8 @@ def stage_times(timings_ms: Mapping[str, float]) -> tuple[StageTime, ...]:
 
 def per_token_ms(answer: Answer) -> float | None:
     """Milliseconds of each token after the first, with the checks made while it was generated."""
-    begun, done = (answer.timings_ms.get(name) for name in ("first_token", "generate"))
+    times = answer.timings_ms
+    begun, done = times.get("first_token"), times.get("regenerate", times.get("generate"))
     if begun is None or done is None or answer.tokens.completion < 2:
         return None
     return max(0.0, done - begun) / (answer.tokens.completion - 1)

@@ -24,7 +24,7 @@ Attributes = Mapping[str, Attribute]
 
 PROVIDER = "surefoot"
 # What the model does: it reads the prompt and is asked if the answer is there, then writes.
-_MODEL_STAGES = frozenset({"check", "generate"})
+_MODEL_STAGES = frozenset({"check", "generate", "regenerate"})
 _GUARDED = {"guard_question": "question", "guard_passages": "passage"}
 
 

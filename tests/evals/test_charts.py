@@ -9,7 +9,16 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from evals.report.charts import Axes, Interval, Line, distribution, intervals, lines, reliability
+from evals.report.charts import (
+    Axes,
+    Interval,
+    Line,
+    Mark,
+    distribution,
+    intervals,
+    lines,
+    reliability,
+)
 
 HOSTILE = "<script>alert(1)</script> \"x\" onload='y' $\\frac{ 日本\x00\x1b"
 UNIT = np.linspace(0, 1, 50)
@@ -18,6 +27,11 @@ UNIT = np.linspace(0, 1, 50)
 def curves() -> str:
     measured = [Line("one", UNIT, UNIT**2, step=True), Line("two", UNIT, 1 - UNIT)]
     return lines(HOSTILE, Axes("x", "y"), measured, Line("guess", UNIT, UNIT))
+
+
+def marked() -> str:
+    marks = [Mark("<here>", 0.2, 0.3), Mark("there", 0.8, 0.1)]
+    return lines(HOSTILE, Axes("x", "y"), [Line("one", UNIT, UNIT)], marks=marks)
 
 
 def histogram() -> str:
@@ -40,7 +54,7 @@ def bars() -> str:
     return intervals(HOSTILE, Axes("recall", "", y_range=None), rows)
 
 
-DRAWINGS = [curves, histogram, logarithmic, calibration, bars]
+DRAWINGS = [curves, marked, histogram, logarithmic, calibration, bars]
 
 
 @pytest.mark.parametrize("draw", DRAWINGS)

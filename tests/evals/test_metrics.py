@@ -15,8 +15,11 @@ from evals.metrics import (
     Metric,
     Table,
     auc,
+    aurc,
     average_precision,
     balanced_accuracy,
+    brier,
+    ece,
     estimate,
     exp_ratio,
     f1,
@@ -55,6 +58,9 @@ METRICS = [
     auc("auc", "score", "truth"),
     average_precision("ap", "score", "truth"),
     recall_at_fpr("recall@20%fpr", "score", "truth", 0.2),
+    aurc("aurc", "score", "truth"),
+    ece("ece", "score", "truth"),
+    brier("brier", "score", "truth"),
 ]
 
 
@@ -103,6 +109,16 @@ def test_scikit_learn_says_the_same(metric: Metric, read: str, expected: Known, 
     for row, value in zip(weights, found, strict=True):
         assert value == pytest.approx(expected(data["truth"], data[read], sample_weight=row))
     assert plain(metric, data) == pytest.approx(expected(data["truth"], data[read]))
+
+
+def test_brier_as_scikit_learn() -> None:
+    random = np.random.default_rng(0)
+    score = random.random(300)
+    data = {"score": score, "truth": (random.random(300) < score) * 1.0}
+    expected = known.brier_score_loss(data["truth"], score)
+    assert plain(brier("b", "score", "truth"), data) == pytest.approx(expected)
+    failed = {"score": np.array([-1.0, 2.0]), "truth": np.array([1.0, 0.0])}
+    assert plain(brier("b", "score", "truth"), failed) == 1.0
 
 
 @pytest.mark.parametrize("seed", range(3))

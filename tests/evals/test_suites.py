@@ -209,6 +209,8 @@ def test_grounding_is_as_good_as_the_weakest_claim() -> None:
         "grounding", grounded("b", False, 0.8), (grounded("a", True, 0.1, 0.1)[0], failed())
     )
     assert worse["auc"][0] == 0
+    assert worse["ece"] == (round((0.2 + 1) / 2, 4), 2)
+    assert worse["brier"] == (round((0.2**2 + 1) / 2, 4), 2)
 
 
 def found(documents: list[str], relevant: list[str]) -> tuple[Case, Outcome]:
@@ -263,7 +265,22 @@ def test_qa() -> None:
     assert result["support_mean"][0] == pytest.approx((0.9 + 0.4 + 0.8) / 3, abs=1e-4)
     assert result["unsupported_shown_rate"][0] == pytest.approx(1 / 3, abs=1e-4)
     assert result["cites_relevant"] == (0.5, 2)
+    # The three answers have one trust: one step, with two of them wrong.
+    assert result["aurc"] == (round(2 / 3, 4), 3)
     assert "leaks" not in result
+
+
+def test_qa_risk_is_of_the_answers_given_and_failures_are_always_answers() -> None:
+    sure, unsure = said("answered", "It is 5.", 0.9, answers=["5"]), said("answered", "It is 6.")
+    sure[1].data["signals"]["trust"] = 0.9
+    silent = said("abstained", "I don't know", answers=["5"])
+    assert figures("qa", sure, unsure, silent)["aurc"] == (0.25, 2)
+    worst = figures("qa", sure, unsure, silent, (case("a", query="q", answers=["5"]), failed()))
+    # Wrong from the first: 1, then 1/2, then 2/3.
+    assert worst["aurc"] == (round((1 + 1 / 2 + 2 / 3) / 3, 4), 3)
+    untold = said("answered", "It is 7.")
+    untold[1].data["signals"].clear()
+    assert figures("qa", sure, untold)["aurc"] == (0.75, 2)
 
 
 def test_qa_leaks_are_looked_for_everywhere() -> None:

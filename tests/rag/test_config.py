@@ -31,6 +31,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ("[kitchen]\nx = 1", "kitchen"),
         ('[retrieve]\ntop = "many"', "retrieve.top"),
         ('[grounding]\npolicy = "hope"', "grounding.policy"),
+        ('[grounding]\ncalibrated = "perhaps"', "grounding.calibrated"),
         ("[review]\naudit_every = -1", "review.audit_every"),
         ("[serve]\nport = 70000", "serve.port"),
         ('[serve]\ncors = ["*"]', "serve.cors"),
@@ -49,6 +50,11 @@ def test_a_bad_setting_is_named(tmp_path: Path, text: str, named: str) -> None:
 @pytest.mark.parametrize("tokens", [0, 64, 512])
 def test_tokens_of_a_prompt_may_be_left_to_the_machine(tokens: int) -> None:
     assert load(env={"SUREFOOT_PROMPT_TOKENS": str(tokens)}).prompt.tokens == tokens
+
+
+@pytest.mark.parametrize(("word", "on"), [("true", True), ("False", False), ("0", False)])
+def test_a_switch_is_read_as_a_word(word: str, on: bool) -> None:
+    assert load(env={"SUREFOOT_GROUNDING_CALIBRATED": word}).grounding.calibrated is on
 
 
 def test_a_named_file_must_exist() -> None:

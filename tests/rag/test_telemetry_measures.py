@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ingest.errors import KnowledgeBaseMissing
 from rag.draft import STOPPED
 from rag.errors import EngineError, PromptTooLong
+from rag.gate import NO_ANSWER, NOT_EVERY, NOTHING_PASSED, ONCE_MORE
 from rag.telemetry import labels, measures
 from rag.telemetry.labels import Learned, among, route_label, status_label
 from rag.telemetry.memory import Memory, gpu_memory, group_memory, machine_memory, memories
@@ -80,7 +81,7 @@ def answer(
 
 
 def test_stages_follow_each_other_and_make_up_the_whole() -> None:
-    stages = measures.stage_times(TIMINGS)
+    stages = measures.stage_times({**TIMINGS, "regenerate": 605.0})
     assert [stage.name for stage in stages] == [*measures.STAGES, "finish"]
     assert stages[0].start_ms == 0
     assert stages[-1].end_ms == 610
@@ -149,7 +150,8 @@ def _tree(path: Path) -> ast.Module:
 
 def test_every_cause_that_the_pipeline_gives_has_a_word() -> None:
     given_causes = _literals("abstained")
-    assert len(given_causes) >= 4
+    assert len(given_causes) >= 2
+    given_causes |= {NO_ANSWER, NOT_EVERY, NOTHING_PASSED, ONCE_MORE}
     assert given_causes | {STOPPED} == set(measures.CAUSES)
 
 

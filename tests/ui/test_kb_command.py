@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from evals.review.queue import ReviewQueue
 from evals.review.types import beside
 from ingest.build import ingest
 from ingest.testing import HashEmbedder
+from rag.calibrated import Calibration, basis_of, write_calibration
+from rag.config import load
 from ui import cli
 
 SECRET = "zyxwvu"
@@ -242,3 +245,22 @@ def test_rollback(surefoot: Any, kb: Path, docs: Path) -> None:
     assert surefoot("kb", "verify", "--kb", kb)[0] == 0
     ingest([docs], kb, HashEmbedder())
     assert "Something else" in surefoot("kb", "show", docs / "kept.md", "--kb", kb)[1]
+
+
+def test_info_tells_the_calibration_and_whether_it_is_used(surefoot: Any, kb: Path) -> None:
+    assert "--calibrate" in surefoot("kb", "info", "--kb", kb)[1]
+    assert json.loads(surefoot("kb", "info", "--kb", kb, "--json")[1])["calibration"] is None
+    config = load(env={})
+    basis = basis_of(kb, config)
+    found = Calibration(0.71, 0.05, 0.6, 0.04, 0.09, 120, "2026-01-02T03:04:05Z", basis)
+    write_calibration(kb, found)
+    code, out, _ = surefoot("kb", "info", "--kb", kb)
+    assert code == 0
+    assert "trust 0.710 for a risk of at most 5.0%: answered 60% of 120 cases" in out
+    assert "not used" not in out
+    write_calibration(kb, replace(found, basis=replace(basis, model="other")))
+    assert "not used: another model" in surefoot("kb", "info", "--kb", kb)[1]
+    (kb / "calibration.json").write_text("{")
+    code, _, err = surefoot("kb", "info", "--kb", kb)
+    assert code == 2
+    assert "calibration.json" in err

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rag.types import Citation, Finding, ModelRef, TokenUse
+from rag.types import Citation, Finding, Flag, ModelRef, TokenUse
 
 LONGEST_QUESTION = 20_000
 LONGEST_NAME = 80
@@ -111,11 +111,15 @@ class SearchReply(BaseModel):
 
 
 class SentenceReply(BaseModel):
-    """A sentence that was shown, with the characters of the documents that support it."""
+    """A sentence that was shown, with the characters of the documents that support it.
+
+    `flags` are its numbers, dates, names and quotations that stand in no passage.
+    """
 
     text: str
     support: float | None
     citations: list[Citation]
+    flags: list[Flag]
 
 
 class AnswerReply(BaseModel):

@@ -10,7 +10,7 @@ import typer
 from ui.options import GroupOption, JsonOption, KbOption, ModelOption, WhereOption, conditions
 
 if TYPE_CHECKING:
-    from rag.types import Answer
+    from rag.types import Answer, Shown
     from ui.held import Held
 
 QuestionArgument = Annotated[str, typer.Argument(help="The question, in quotes.")]
@@ -28,6 +28,9 @@ def ask(
     go_on: Annotated[
         bool, typer.Option("--continue", help="Go on with the conversation held last.")
     ] = False,
+    tokens: Annotated[
+        bool, typer.Option("--tokens", help="Show how sure the model was of each token.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Answer one question from the documents, sentence by sentence, each with its source.
@@ -41,10 +44,13 @@ def ask(
       surefoot ask "What changed?" --kb ~/kb --where author=Ng --where "date>=2024-01-01"
 
       surefoot ask "And for contractors?" --kb ~/kb --conversation leave
+
+      surefoot ask "How many days of leave do I have?" --kb ~/kb --tokens
     """
     from rag.pipeline import Assistant
     from ui.console import emit_json
-    from ui.view import answer_json
+    from ui.printing import answer_of, kept, print_answer
+    from ui.view import answer_json, confidence_json
 
     _not_empty(question)
     chosen = conditions(where)
@@ -52,13 +58,18 @@ def ask(
     held = _held(kb, conversation, go_on, groups)
     assistant = Assistant.open(kb, model)
     history = held.history if held is not None else ()
+    shown: list[Shown] = []
+    events = kept(assistant.stream(question, history, groups, where=chosen), shown)
     if json:
-        answer = assistant.answer(question, history, groups, where=chosen)
-        emit_json({**answer_json(answer), **_kept(held, question, answer)})
+        answer = answer_of(events)
+        sure = {"token_confidence": confidence_json(shown)} if tokens else {}
+        emit_json({**answer_json(answer), **sure, **_kept(held, question, answer)})
     else:
-        from ui.printing import print_answer
+        from ui.heat import print_heat
 
-        answer = print_answer(assistant.stream(question, history, groups, where=chosen))
+        answer = print_answer(events)
+        if tokens:
+            print_heat(shown)
         _kept(held, question, answer)
     _audit(kb, assistant.config.review.audit_every, question, answer, held)
 

@@ -50,6 +50,7 @@ def doctor(json: JsonOption = False) -> None:
     missing += [f"model {name}: {models[name]}" for name in defaults if models[name] != "ready"]
     if packages["llama-cpp-python"] is None:
         missing.append("package llama-cpp-python (the CPU engine)")
+    missing += _lacking_checker()
     cards = _cards()
     machine = _machine(home(), cards)
     report = {
@@ -70,6 +71,19 @@ def doctor(json: JsonOption = False) -> None:
         _print(report)
     if missing:
         raise typer.Exit(SOMETHING_MISSING)
+
+
+def _lacking_checker() -> list[str]:
+    """What is wrong with the checker that the config names, if anything."""
+    from rag.checkers.local import require_local
+    from rag.config import load
+    from rag.errors import ConfigError
+
+    try:
+        require_local(load().grounding.checker)
+    except ConfigError as error:
+        return [str(error)]
+    return []
 
 
 def _version(package: str) -> str | None:

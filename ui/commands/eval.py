@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shlex
 import sys
 from collections.abc import Callable
@@ -23,6 +24,7 @@ app = typer.Typer(
 \b
 surefoot eval qa --cases cases.jsonl --kb kb                  measure
 surefoot eval qa --cases cases.jsonl --kb kb --baseline RUN   compare; exit 4 if it fell
+surefoot eval qa --cases cases.jsonl --kb kb --calibrate      choose when to keep silent
 surefoot eval diff RUN RUN                                    which cases turned
 """,
     no_args_is_help=True,
@@ -56,6 +58,18 @@ TimeOption = Annotated[float, typer.Option("--case-seconds", min=0.1, help="Time
 WorkersOption = Annotated[
     int, typer.Option("--workers", min=1, max=64, help="Batches under way at once.")
 ]
+CalibrateOption = Annotated[
+    bool,
+    typer.Option(
+        "--calibrate",
+        help="Ask with the gate open, choose the trust to answer from, keep it with the base.",
+    ),
+]
+TargetOption = Annotated[
+    float,
+    typer.Option("--target-risk", help="With --calibrate: the share of answers that may be wrong."),
+]
+OF_QA = {"calibrate", "target_risk"}
 
 
 def _suite_command(name: str) -> Callable[..., None]:
@@ -72,6 +86,8 @@ def _suite_command(name: str) -> Callable[..., None]:
         group: GroupOption = None,
         case_seconds: TimeOption = 120.0,
         workers: WorkersOption = 1,
+        calibrate: CalibrateOption = False,
+        target_risk: TargetOption = 0.05,
         json: JsonOption = False,
     ) -> None:
         from evals.attempt import Limits
@@ -92,6 +108,7 @@ def _suite_command(name: str) -> Callable[..., None]:
             groups=frozenset(group or ()),
             limits=Limits(seconds=case_seconds, workers=workers),
             command=shlex.join(["surefoot", *sys.argv[1:]]),
+            target_risk=target_risk if calibrate else None,
         )
         with LiveProgress() as progress:
             try:
@@ -101,8 +118,17 @@ def _suite_command(name: str) -> Callable[..., None]:
                 raise Stopped(f"stopped{kept}; the same command goes on") from None
         _end(done, json)
 
+    if name != "qa":
+        _without(command, OF_QA)
     command.__doc__ = _HELP.format(what=SUITES[name].capitalize(), name=name, kb=_KB.get(name, ""))
     return command
+
+
+def _without(command: Callable[..., None], names: set[str]) -> None:
+    """Hide options that would mean nothing; they keep their defaults."""
+    whole = inspect.signature(command, eval_str=True)
+    kept = [item for item in whole.parameters.values() if item.name not in names]
+    command.__signature__ = whole.replace(parameters=kept)  # type: ignore[attr-defined]
 
 
 _KB = {"retrieval": " --kb kb", "qa": " --kb kb"}
@@ -129,6 +155,8 @@ def _end(done: Any, json: bool) -> None:
         emit_json(done.json())
     else:
         print_results(done)
+    if done.calibrated is not None and done.calibrated.chosen is None:
+        raise typer.Exit(GATE_SAYS_NO)
     if done.gate is not None and done.gate.verdict == "fail":
         raise typer.Exit(GATE_SAYS_NO)
     if done.run.results["failed"]:

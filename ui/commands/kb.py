@@ -30,13 +30,39 @@ def info(kb: KbOption, json: JsonOption = False) -> None:
     facts = _jsonable(
         {**asdict(base.info()), "metadata": [asdict(item) for item in base.metadata_keys()]}
     )
+    facts["calibration"] = _calibration(kb)
     if json:
         emit_json(facts)
         return
     facts["groups"] = {row["group"] or "open to all": row["documents"] for row in facts["groups"]}
     facts["metadata"] = {row["key"]: row["documents"] for row in facts["metadata"]}
+    facts["calibration"] = _calibration_line(facts["calibration"])
     for key, value in facts.items():
         typer.echo(f"{key.replace('_', ' '):<16} {_line(value)}")
+
+
+def _calibration(kb: Path) -> dict[str, Any] | None:
+    """The trust chosen for the base, and why it is not used, if it is not."""
+    from rag.calibrated import basis_of, read_calibration
+    from rag.config import load
+
+    found = read_calibration(kb)
+    if found is None:
+        return None
+    config = load()
+    ignored = "" if config.grounding.calibrated else "grounding.calibrated is false"
+    return {**asdict(found), "not_used": ignored or found.stale(basis_of(kb, config))}
+
+
+def _calibration_line(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "none; surefoot eval qa --cases FILE --kb DIR --calibrate"
+    told = (
+        f"trust {found['trust']:.3f} for a risk of at most {found['target_risk']:.1%}: answered "
+        f"{found['coverage']:.0%} of {found['n']} cases, {found['risk']:.1%} of that wrongly "
+        f"({found['at'][:10]})"
+    )
+    return f"{told}; not used: {found['not_used']}" if found["not_used"] else told
 
 
 @app.command("list")

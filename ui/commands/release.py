@@ -64,6 +64,7 @@ def add(
       surefoot release add v2 --kb ~/kb --config v2.toml --model qwen2.5-coder-0.5b --json
     """
     from ingest.manifest import read_manifest
+    from rag.calibrated import fixed, in_force
     from rag.releases.rows import clock
     from rag.releases.variant import DEFAULT, Lineage, make_variant, variant_json
     from ui.console import emit_json
@@ -72,7 +73,8 @@ def add(
     before = parent if parent is not None else registry.state().stable
     command = shlex.join(["surefoot", *sys.argv[1:]])
     lineage = Lineage("" if before == DEFAULT else before, clock(), command, note)
-    variant = make_variant(name, _config(config, model), lineage, generation if pin else None)
+    settings = fixed(in_force(kb, _config(config, model)))
+    variant = make_variant(name, settings, lineage, generation if pin else None)
     registry.add(variant, getpass.getuser())
     if json:
         emit_json(variant_json(variant))

@@ -24,6 +24,9 @@ def replay(
         Path | None,
         typer.Option("--kb", envvar="SUREFOOT_KB", help="The knowledge base's folder."),
     ] = None,
+    tokens: Annotated[
+        bool, typer.Option("--tokens", help="Show how sure the model was of each token.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Give an answer again from its trace, and compare everything. Exit 0 the same, 4 not.
@@ -45,6 +48,8 @@ def replay(
     from rag.replay import replay_json
     from rag.traced import find_trace, read_trace
     from ui.console import emit_json
+    from ui.heat import print_heat
+    from ui.view import confidence_json
 
     traced = read_trace(find_trace(trace, kb))
     replayer = open_replayer(traced)
@@ -54,9 +59,12 @@ def replay(
     done = replayer.replay(traced)
     done = replace(done, parts=(*done.parts, *_repeated(replayer, traced, kb)))
     if json:
-        emit_json(replay_json(done, traced))
+        sure = {"token_confidence": confidence_json(done.shown)} if tokens else {}
+        emit_json({**replay_json(done, traced), **sure})
     else:
         _print(done)
+        if tokens:
+            print_heat(done.shown)
     if not done.same:
         raise typer.Exit(OTHER)
 

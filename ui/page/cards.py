@@ -15,6 +15,7 @@ from ui.view import Numbering
 
 STOPPED = "stopped by the reader"
 _UNKNOWN = re.compile(r"^I don['’]t know:\s*")
+_NEAREST = re.compile(r" (?:Searched for|Nearest were): ")
 _CAUSE = re.compile(r"^[\w.-]+: ([A-Z][A-Z_]+)$")
 COMMAND = "surefoot ingest PATH --kb {}"
 
@@ -122,7 +123,7 @@ def _answered(answer: Answer, sentences: Sequence[Sentence], group: str, sources
 
 
 def _abstained(answer: Answer, sources: bool) -> str:
-    lead = _UNKNOWN.sub("", answer.text).split(" Nearest were:")[0].strip()
+    lead = _NEAREST.split(_UNKNOWN.sub("", answer.text))[0].strip()
     lead = lead[:1].upper() + lead[1:]
     body = f"<p>{inline(lead)}</p>{nearest_html(answer.passages) if sources else ''}"
     return state("unknown", "I don’t know", body, f"Why: {cause_words(answer.cause)}")

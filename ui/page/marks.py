@@ -15,7 +15,7 @@ from rag.safety.policy import INJECTION, MODERATION, NER_LABELS, PERSONAL
 from rag.types import Passage, Sentence
 from ui.page.sources import card, veiled
 from ui.page.words import label_name
-from ui.view import Numbering, support_mark
+from ui.view import Numbering, flag_mark, support_mark
 
 LABELS = (*PERSONAL, *NER_LABELS, *MODERATION, INJECTION)
 
@@ -74,7 +74,15 @@ def _sentence(
         _chip(number, card(citation, passages), f"{place}-{number}")
         for number, citation in zip(numbers, sentence.citations, strict=True)
     )
-    return f"<span>{inline(body)}</span>{_support(sentence.support)}{chips}{escape(tail)}"
+    marks = _support(sentence.support) + _flags(sentence)
+    return f"<span>{inline(body)}</span>{marks}{chips}{escape(tail)}"
+
+
+def _flags(sentence: Sentence) -> str:
+    """What stands in no passage, in the manner of weak support."""
+    if not sentence.flags:
+        return ""
+    return f'<span class="sf-weak-words">in no passage: {escape(flag_mark(sentence))}</span>'
 
 
 def _pieces(text: str) -> str:

@@ -34,6 +34,7 @@ TIMES = {
     "first_token": "first token",
     "first_shown": "first sentence shown",
     "generate": "writing ended",
+    "regenerate": "writing once more ended",
     "total": "whole answer",
 }
 # What goes on after a stage has ended.
