@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
-from ingest.types import Embedder, Vectors
+from ingest.types import Embedder
 from rag.claims import content_words, is_claim, names, negations, numbers
 
 FEATURES = (
@@ -65,6 +65,14 @@ class Checker(Protocol):
     ) -> list[Support]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a claim's support rests on: the values of FEATURES, and the units that carry it."""
+
+    values: Mapping[str, float]
+    evidence: tuple[int, ...]
+
+
 class Grounder:
     """The default checker: no model beyond the embedder that is loaded anyway."""
 
@@ -78,34 +86,33 @@ class Grounder:
         """One Support a segment, in order. Without evidence every claim has support 0."""
         claims = [index for index, text in enumerate(segments) if is_claim(text)]
         results = [Support(None) for _ in segments]
-        if not claims:
-            return results
         if not evidence:
             for index in claims:
                 results[index] = Support(0.0)
             return results
-        texts = [segments[index] for index in claims]
-        vectors = self._embedder.embed([*texts, *(unit.text for unit in evidence)])
-        similarity = vectors[: len(texts)] @ vectors[len(texts) :].T
-        for row, index in enumerate(claims):
-            results[index] = self._judge(segments[index], evidence, similarity[row], question)
+        units = [unit.text for unit in evidence]
+        compared = self.compare([segments[index] for index in claims], units, question)
+        for index, found in zip(claims, compared, strict=True):
+            results[index] = Support(
+                score=probability(found.values, self._weights),
+                evidence=found.evidence,
+                missing=missing_facts(segments[index], units, question),
+            )
         return results
 
-    def _judge(
-        self,
-        segment: str,
-        evidence: Sequence[Evidence],
-        similarity: Vectors,
-        question: str,
-    ) -> Support:
-        units = [unit.text for unit in evidence]
-        chosen = choose_evidence(segment, units, similarity.tolist())
-        values = features(segment, units, similarity.tolist(), chosen, question)
-        return Support(
-            score=probability(values, self._weights),
-            evidence=chosen,
-            missing=missing_facts(segment, units, question),
-        )
+    def compare(
+        self, claims: Sequence[str], units: Sequence[str], question: str = ""
+    ) -> list[Comparison]:
+        """Each claim beside the sources' units, of which there is at least one."""
+        if not claims:
+            return []
+        vectors = self._embedder.embed([*claims, *units])
+        similarity = (vectors[: len(claims)] @ vectors[len(claims) :].T).tolist()
+        found = []
+        for claim, near in zip(claims, similarity, strict=True):
+            chosen = choose_evidence(claim, units, near)
+            found.append(Comparison(features(claim, units, near, chosen, question), chosen))
+        return found
 
 
 def choose_evidence(
