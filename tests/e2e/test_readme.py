@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +53,14 @@ def test_command(command: str, place: Path, surefoot: Any) -> None:
         return
     *before, last = command.split(" | ")
     stdin = shlex.split(before[0])[1].encode() + b"\n" if before else b""
-    arguments = shlex.split(last)
+    words = shlex.split(last)
+    settings = dict(word.split("=", 1) for word in takewhile(lambda word: "=" in word, words))
+    arguments = words[len(settings) :]
     assert arguments[0] == "surefoot"
     if arguments[1] == "chat":
         assert surefoot("chat", "--help").code == 0  # the browser test opens the page itself
         return
-    done = surefoot(*arguments[1:], stdin=stdin, cwd=place)
+    done = surefoot(*arguments[1:], stdin=stdin, cwd=place, **settings)
     assert done.code == 0, done.err
     assert (done.out + done.err).strip()
 
