@@ -11,7 +11,6 @@ import os
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import accumulate
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -20,14 +19,13 @@ from rag.engines.anchor import opening, shared
 from rag.engines.beams import one_beam
 from rag.engines.lineage import Start, best_slot, token_hash
 from rag.engines.logits import logprob
-from rag.engines.scoring import reply_scores, window_logprobs
+from rag.engines.scoring import window_logprobs
 from rag.engines.slot import PORTION, Slot, Unread
 from rag.engines.stops import StopScanner
 from rag.engines.template import CHATML, Piece, jinja_render, render_pieces
 from rag.engines.turns import Turns
 from rag.engines.windows import checked_stride, sound, windows
 from rag.errors import EngineError
-from rag.likelihood import TokenScore
 from rag.types import Decoding, Message, TextScore, Token
 
 WINDOW = 4096
@@ -118,27 +116,6 @@ class LlamaCppEngine:
             finally:
                 slot.forget()
         return TextScore(tuple(found), len(found), len(data) - unscored)
-
-    def reply_scores(
-        self, messages: Sequence[Message], reply: str, cancel: Event | None = None
-    ) -> list[TokenScore]:
-        """How likely each token of `reply` is after `messages` (see `ReadsReplies`).
-
-        Raises EngineError if both do not fit the window, decoding fails, or on `cancel`.
-        """
-        data = sound(reply).encode()
-        ids, prompt = (
-            self._llama.tokenize(data, add_bos=False, special=False),
-            self._encode(messages),
-        )
-        if len(prompt) + len(ids) > self.window:
-            tokens = len(prompt) + len(ids)
-            raise EngineError(self.name, f"prompt and reply have {tokens} tokens of {self.window}")
-        with self._alone(cancel):
-            found = reply_scores(self._resume(prompt), ids) if ids else []
-        ends = accumulate(len(self._piece(token_id)) for token_id in ids)
-        places = [len(data[:end].decode(errors="ignore")) for end in ends]
-        return [TokenScore(end, *score) for end, score in zip(places, found, strict=True)]
 
     def rewind(self, messages: Sequence[Message]) -> None:
         """Leave in the caches what every conversation that begins with `messages` shares."""

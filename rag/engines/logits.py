@@ -14,16 +14,6 @@ def logprob(row: Any, target: int) -> float:
     return float(row[target] - top - np.log(np.exp(row - top).sum()))
 
 
-def spread(row: Any, target: int) -> tuple[float, float, float]:
-    """Of one row: the target's log-probability, the entropy, the likeliest token's. In nats."""
-    shifted = row - row.max()
-    weights = np.exp(shifted)
-    total = weights.sum()
-    log_total = float(np.log(total))
-    entropy = log_total - float(weights @ shifted) / float(total)
-    return float(shifted[target]) - log_total, entropy, -log_total
-
-
 def fill(batch: Any, ids: Sequence[int], position: int, wanted: int) -> None:
     """Put tokens into a llama batch; logits come of the last `wanted`, and of the very last."""
     batch.n_tokens = len(ids)

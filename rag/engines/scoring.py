@@ -4,24 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rag.engines.logits import logprob, spread
+from rag.engines.logits import logprob
 from rag.engines.slot import Slot
 from rag.engines.windows import Window, pieces
 
 # Positions whose logits are held at once: 78 MB at 152,000 tokens.
 PIECE = 128
-
-
-def reply_scores(slot: Slot, ids: Sequence[int]) -> list[tuple[float, float, float]]:
-    """Of tokens that follow on what the slot holds; leaves it full of all but the last."""
-    found = [spread(slot.row(), ids[0])]
-    for begin in range(0, len(ids) - 1, PIECE):
-        part = ids[begin : min(begin + PIECE, len(ids) - 1)]
-        slot.read_at_once(part, len(part))
-        targets = ids[begin + 1 : begin + 1 + len(part)]
-        rows = (slot.row(back) for back in range(-len(part), 0))
-        found += [spread(row, target) for row, target in zip(rows, targets, strict=True)]
-    return found
 
 
 def window_logprobs(slot: Slot, ids: Sequence[int], window: Window) -> list[float]:
