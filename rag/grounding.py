@@ -143,8 +143,7 @@ def features(
     words = content_words(segment)
     picked = " ".join(units[index] for index in chosen)
     everything = " ".join(units)
-    lost_numbers = numbers(segment) - numbers(everything) - numbers(question)
-    lost_names = names(segment) - _lowered(everything) - _lowered(question)
+    lost_numbers, lost_names = _lost(segment, everything, question)
     return {
         "similarity": max(similarity),
         "recall_best": _recall(words, content_words(picked)),
@@ -159,10 +158,8 @@ def features(
 
 def missing_facts(segment: str, units: Sequence[str], question: str = "") -> tuple[str, ...]:
     """Numbers and names of the segment that stand neither in the sources nor in the question."""
-    everything = " ".join(units)
-    lost = numbers(segment) - numbers(everything) - numbers(question)
-    lost |= names(segment) - _lowered(everything) - _lowered(question)
-    return tuple(sorted(lost))
+    lost_numbers, lost_names = _lost(segment, " ".join(units), question)
+    return tuple(sorted(lost_numbers | lost_names))
 
 
 def probability(values: Mapping[str, float], weights: Mapping[str, float]) -> float:
@@ -196,6 +193,14 @@ def _recall(wanted: frozenset[str], given: frozenset[str]) -> float:
 def _bigrams(text: str) -> frozenset[str]:
     words = text.lower().split()
     return frozenset(f"{a} {b}" for a, b in pairwise(words))
+
+
+def _lost(segment: str, source: str, question: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Numbers, and names, of the segment that stand in neither."""
+    return (
+        numbers(segment) - numbers(source) - numbers(question),
+        names(segment) - _lowered(source) - _lowered(question),
+    )
 
 
 def _lowered(text: str) -> frozenset[str]:

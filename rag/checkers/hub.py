@@ -72,7 +72,7 @@ def load_hhem(name: str) -> Loaded:
         settings = json.loads((folder / "config.json").read_bytes())
         base = str(settings.get("foundation") or HHEM_FOUNDATION)
     except (OSError, ValueError, AttributeError) as error:
-        raise _unloadable(name, error) from error
+        raise unloadable(name, error) from error
     inside = folder / base
     foundation = inside if inside.is_dir() else local_folder(base)
     return _loaded(name, foundation, lambda: _hhem(folder, foundation))
@@ -146,11 +146,12 @@ def _loaded(name: str, folder: Path, read: Callable[[], Any]) -> Loaded:
     except torch.OutOfMemoryError as error:
         raise ConfigError(FIELD, f"{name!r} does not fit into GPU memory") from error
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        raise _unloadable(name, error) from error
+        raise unloadable(name, error) from error
     # The first token, and the answer's, are found by their place.
     tokenizer.padding_side = "right"
     return Loaded(tokenizer, model)
 
 
-def _unloadable(name: str, error: Exception) -> ConfigError:
+def unloadable(name: str, error: Exception) -> ConfigError:
+    """What a user reads of a model that does not load."""
     return ConfigError(FIELD, f"cannot load {name!r}: {' '.join(str(error).split())[:200]}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from rag.checkers.claims import Scored
@@ -14,6 +15,12 @@ Pair = tuple[str, str]
 # Tokens that joining two pieces may add.
 JOINT = 1
 LEAST_ROOM = 16
+
+
+def sizes(lengths: Callable[[Sequence[Pair]], list[int]], texts: Sequence[str]) -> list[int]:
+    """Tokens that each text adds to a model's input, of which `lengths` gives the whole."""
+    bare, *found = lengths([("", ""), *((text, "") for text in texts)])
+    return [length - bare + JOINT for length in found]
 
 
 class PairModel(Protocol):
@@ -58,7 +65,7 @@ class PairScorer:
             room = self._model.limit - self._model.lengths([("", claim)])[0]
             if room < LEAST_ROOM:
                 return []
-            found = views(evidence, self._sizes, room)
+            found = views(evidence, partial(sizes, self._model.lengths), room)
         if self._singles and len(evidence) > 1:
             alone = [View((piece,)) for view in found for piece in view.pieces]
             found += [view for view in dict.fromkeys(alone) if view not in found]
@@ -67,10 +74,6 @@ class PairScorer:
     def _over(self, seen: Sequence[View], claim: str) -> bool:
         lengths = self._model.lengths([(view.text, claim) for view in seen])
         return max(lengths) > self._model.limit
-
-    def _sizes(self, texts: Sequence[str]) -> list[int]:
-        bare, *lengths = self._model.lengths([("", ""), *((text, "") for text in texts)])
-        return [length - bare + JOINT for length in lengths]
 
     def _best(self, seen: Sequence[View], scores: Sequence[float]) -> Scored:
         if not seen:

@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import AutoModelForSeq2SeqLM, AutoModelForSequenceClassification
 
-from rag.checkers.hub import Loaded, in_batches, load, load_hhem, read_config, room
+from rag.checkers.hub import Loaded, in_batches, load, load_hhem, read_config, room, unloadable
 from rag.checkers.local import local_folder
 from rag.checkers.names import FIELD
 from rag.checkers.pairs import Pair
@@ -90,8 +90,7 @@ def _is_t5(name: str) -> bool:
     try:
         return "t5" in read_config(local_folder(name)).model_type
     except (OSError, ValueError, KeyError) as error:
-        line = " ".join(str(error).split())[:200]
-        raise ConfigError(FIELD, f"cannot load {name!r}: {line}") from error
+        raise unloadable(name, error) from error
 
 
 def _first_word(model: Any, batch: Mapping[str, Any]) -> Any:

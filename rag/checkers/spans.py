@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rag.checkers.claims import Scored
-from rag.checkers.pairs import JOINT, LEAST_ROOM, Pair
+from rag.checkers.pairs import LEAST_ROOM, Pair, sizes
 from rag.checkers.templates import lettucedetect
 from rag.checkers.windows import View, views, whole, windows
 from rag.grounding import Evidence
@@ -52,10 +52,10 @@ class SpanScorer:
         self, claims: Sequence[str], evidence: Sequence[Evidence], question: str
     ) -> list[Scored]:
         """One Scored a claim; one that leaves no room for a source fails."""
-        sizes, most = self._sizes(claims), self._model.limit // 2
+        taken, most = sizes(self._model.lengths, claims), self._model.limit // 2
         found = [Scored(None, failed=f"it takes over {most} tokens") for _ in claims]
-        fit = [index for index, size in enumerate(sizes) if size <= most]
-        for run in windows([sizes[index] for index in fit], most, shared=0):
+        fit = [index for index, size in enumerate(taken) if size <= most]
+        for run in windows([taken[index] for index in fit], most, shared=0):
             mine = [fit[place] for place in run]
             scored = self._run([claims[index] for index in mine], evidence, question)
             for index, one in zip(mine, scored, strict=True):
@@ -93,13 +93,9 @@ class SpanScorer:
         pairs = [(lettucedetect(view.passages, question), answer) for view in seen]
         return max(self._model.lengths(pairs)) > self._model.limit
 
-    def _sizes(self, texts: Sequence[str]) -> list[int]:
-        bare, *lengths = self._model.lengths([("", ""), *((text, "") for text in texts)])
-        return [length - bare + JOINT for length in lengths]
-
     def _numbered(self, texts: Sequence[str]) -> list[int]:
         """Sizes as if each began a passage."""
-        return [size + NUMBERED for size in self._sizes(texts)]
+        return [size + NUMBERED for size in sizes(self._model.lengths, texts)]
 
 
 def _worst(risks: Sequence[Risk], start: int, end: int) -> float | None:
