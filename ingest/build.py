@@ -69,7 +69,7 @@ def ingest(
             # Nothing to ingest must not leave an empty base behind.
             return _only_failures(failures, progress, time.monotonic() - began)
         if not dry_run:
-            _prepare(directory)
+            prepare(directory)
             if stack.enter_context(writer_lock(directory, wait, waiting)):
                 spool, failures = _met(roots, limits, directory, stack)
             # Another job may have committed between the first look and the lock.
@@ -132,8 +132,8 @@ def _only_failures(failures: list[Failure], progress: Progress, seconds: float) 
     return IngestReport(0, 0, 0, 0, 0, tuple(failures), 0, seconds)
 
 
-def _prepare(directory: Path) -> None:
-    """Make the directory. Refuses one that holds something else."""
+def prepare(directory: Path) -> None:
+    """Make the directory of a knowledge base. Raises KnowledgeBaseError where other things lie."""
     if directory.exists() and not directory.is_dir():
         raise KnowledgeBaseError(directory, "is not a directory")
     directory.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ingest.encoders.arithmetic import Arithmetic
+from ingest.encoders.layers import VIEWS
 from ingest.errors import SurefootError
 from ingest.types import Embedder, Vectors
 
@@ -24,6 +25,8 @@ class Encoder(Protocol):
     """A loaded model."""
 
     def encode(self, texts: Sequence[str]) -> Vectors: ...
+
+    def layers(self, texts: Sequence[str]) -> Vectors: ...
 
 
 class SentenceEmbedder:
@@ -68,6 +71,13 @@ class SentenceEmbedder:
         with self._lock:
             return self._encoder.encode(texts)
 
+    def layers(self, texts: Sequence[str]) -> Vectors:
+        """As `embed`, each vector followed by what other layers say: ingest.encoders.layers."""
+        if not texts:
+            return np.zeros((0, VIEWS * self.dimension), dtype=np.float32)
+        with self._lock:
+            return self._encoder.layers(texts)
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each whole text, without special tokens."""
         encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
@@ -100,6 +110,11 @@ class CachedEmbedder:
         self._size = size
         self._known: OrderedDict[str, Vectors] = OrderedDict()
         self._lock = threading.Lock()
+
+    @property
+    def inner(self) -> Embedder:
+        """The embedder that this one asks."""
+        return self._inner
 
     @property
     def name(self) -> str:

@@ -39,6 +39,23 @@ def is_gone(path: Path) -> bool:
     return False
 
 
+def status_of(path: Path) -> os.stat_result | None:
+    """What the system says of a file; None where there is none, or none any more.
+
+    Others come and go beside us: a database takes its log away when its last reader leaves.
+    """
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def bytes_in(folder: Path) -> int:
+    """The size of the files of a folder, without those of folders inside it."""
+    found = (status_of(path) for path in folder.iterdir())
+    return sum(status.st_size for status in found if status and stat.S_ISREG(status.st_mode))
+
+
 def reason_of(error: OSError | RuntimeError) -> str:
     """Why a file cannot be had, for people."""
     if isinstance(error, FileNotFoundError):

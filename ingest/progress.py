@@ -1,10 +1,10 @@
-"""How a long job tells where it is. Stages: read, chunk, embed, index."""
+"""How a long job tells where it is. Stages: read, chunk, embed, index, scan."""
 
 from __future__ import annotations
 
 from typing import Literal, Protocol
 
-Stage = Literal["read", "chunk", "embed", "index"]
+Stage = Literal["read", "chunk", "embed", "index", "scan"]
 
 
 class Progress(Protocol):

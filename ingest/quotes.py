@@ -26,11 +26,13 @@ class Trail:
         # A path is a path everywhere; "17" may be anybody's document.
         self._telling = tuple(name for name in self.names if "/" in name)
         self._runs: dict[int, set[int]] = {}
+        self._said: list[str] = []
         for text in texts:
             self._learn(text)
 
     def _learn(self, text: str) -> None:
         found = list(words(text))
+        self._said.append(f" {' '.join(found)} ")
         size = min(RUN, len(found))
         if size < _FEWEST:
             # So few words are said by everyone.
@@ -40,6 +42,11 @@ class Trail:
             hash(" ".join(found[at : at + size])) for at in range(0, len(found) - size + 1, STRIDE)
         )
         known.add(hash(" ".join(found[-size:])))
+
+    def says(self, value: str) -> bool:
+        """Whether one of the documents holds the words of a value, however few they are."""
+        wanted = " ".join(words(value))
+        return bool(wanted) and any(f" {wanted} " in said for said in self._said)
 
     def quoted_in(self, text: str) -> bool:
         """Whether the text holds a run of words of one of the documents, whatever its layout."""

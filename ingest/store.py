@@ -21,6 +21,7 @@ from ingest import near
 from ingest.commit import rollback
 from ingest.conditions import Where
 from ingest.errors import IncompatibleKnowledgeBase, KnowledgeBaseError
+from ingest.files import bytes_in
 from ingest.lexical import phrases
 from ingest.manifest import check_embedder
 from ingest.records import (
@@ -211,7 +212,7 @@ class KnowledgeBase:
             dimension=manifest.dimension,
             groups=tuple(GroupCount(group, count) for group, count in counts),
             index=manifest.searched,
-            bytes=sum(file.stat().st_size for file in self.path.iterdir() if file.is_file()),
+            bytes=bytes_in(self.path),
             created=manifest.created,
             updated=manifest.updated,
         )

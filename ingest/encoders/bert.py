@@ -157,6 +157,10 @@ class Bert:
         op = self._op
         if self._config.pooling == "cls":
             return op.gather(states, constant(0), constant(1))
+        return self._mean(states, mask)
+
+    def _mean(self, states: Node, mask: Node) -> Node:
+        op = self._op
         present = op.unsqueeze(mask, constant(2))
         tokens = constant([1])
         total = op.reduce_sum(op.multiply(states, present), tokens, False)

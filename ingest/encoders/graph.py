@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from ingest.encoders.arithmetic import Arithmetic, fastest
-from ingest.encoders.bert import Bert, BertConfig, Linear, exact, read_weights
+from ingest.encoders.bert import BertConfig, Linear, exact, read_weights
 from ingest.encoders.int8 import Int8, ranges_file, read_ranges
+from ingest.encoders.layers import VIEWS, LayeredBert
 from ingest.types import Vectors, unit
 
 # Tokens of a batch: enough to fill two cores, little enough that few are padding.
@@ -34,8 +35,16 @@ class GraphEncoder:
         dimension = self._compiled.outputs[0].partial_shape[1].get_length()
         vectors = np.empty((len(texts), dimension), np.float32)
         for places, _, found in self._batches(texts):
-            vectors[places] = found
+            vectors[places] = found[0]
         return unit(vectors)
+
+    def layers(self, texts: Sequence[str]) -> Vectors:
+        """Shape (len(texts), VIEWS * dimension): the vectors, then the views of other layers."""
+        dimension = self._compiled.outputs[0].partial_shape[1].get_length()
+        rows = np.empty((len(texts), VIEWS * dimension), np.float32)
+        for places, _, found in self._batches(texts):
+            rows[places] = np.hstack([unit(found[0]), found[1]])
+        return rows
 
     def _batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], list[int], Any]]:
         """Places of the texts of a batch, their tokens, and what the graph makes of them."""
@@ -57,7 +66,7 @@ class GraphEncoder:
         for row, tokens in enumerate(batch):
             ids[row, : len(tokens)] = tokens
             mask[row, : len(tokens)] = 1
-        return self._compiled([ids, mask])[0]
+        return self._compiled([ids, mask])
 
 
 class GraphTokens(GraphEncoder):
@@ -68,7 +77,7 @@ class GraphTokens(GraphEncoder):
         found: dict[int, Vectors] = {}
         for places, lengths, states in self._batches(texts):
             for row, (place, length) in enumerate(zip(places, lengths, strict=True)):
-                found[place] = unit(states[row, :length])
+                found[place] = unit(states[0][row, :length])
         return [found[place] for place in range(len(texts))]
 
 
@@ -86,7 +95,7 @@ def open_graph(
     and not for weights that were trained on exact ones.
     """
     made, arithmetic = _bert(folder, config, sha256, arithmetic, bulk)
-    return GraphEncoder(compiled(made.graph(), arithmetic), tokenizer, config.window)
+    return GraphEncoder(compiled(made.graph(made.views), arithmetic), tokenizer, config.window)
 
 
 def open_graph_tokens(
@@ -103,11 +112,11 @@ def open_graph_tokens(
 
 def _bert(
     folder: Path, config: BertConfig, sha256: str, arithmetic: Arithmetic | None, bulk: bool
-) -> tuple[Bert, Arithmetic]:
+) -> tuple[LayeredBert, Arithmetic]:
     ranges = ranges_file(sha256)
     arithmetic = arithmetic or fastest(bulk and ranges.is_file())
     linear: Linear = Int8(read_ranges(ranges)) if arithmetic is Arithmetic.int8 else exact
-    return Bert(config, read_weights(folder), linear), arithmetic
+    return LayeredBert(config, read_weights(folder), linear), arithmetic
 
 
 def compiled(model: Any, arithmetic: Arithmetic) -> Any:

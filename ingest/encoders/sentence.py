@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from ingest.encoders.arithmetic import Arithmetic, fastest
+from ingest.encoders.layers import depths
 from ingest.types import Vectors, unit
 
 _BATCH = 32
 _BATCH_GPU = 256
+# Below every state, and within float16.
+_FAR = 1e4
 
 
 class SentenceEncoder:
@@ -30,6 +33,28 @@ class SentenceEncoder:
             list(texts), batch_size=self._batch, convert_to_numpy=True, show_progress_bar=False
         )
         return unit(np.asarray(found, dtype=np.float32))
+
+    def layers(self, texts: Sequence[str]) -> Vectors:
+        """Shape (len(texts), VIEWS * dimension): the vectors, then the views of other layers."""
+        starts = range(0, len(texts), self._batch)
+        views = [self._views(texts[start : start + self._batch]) for start in starts]
+        return np.hstack([self.encode(texts), np.concatenate(views)])
+
+    def _views(self, texts: Sequence[str]) -> Vectors:
+        import torch
+
+        most = self._model.max_seq_length
+        tokens = self._model.tokenizer(
+            list(texts), padding=True, truncation=True, max_length=most, return_tensors="pt"
+        ).to(self._model.device)
+        with torch.inference_mode():
+            found = self._model[0].auto_model(**tokens, output_hidden_states=True).hidden_states
+        present = tokens["attention_mask"].unsqueeze(2)
+        low, high = (found[depth] for depth in depths(len(found) - 1))
+        means = [(states * present).sum(1) / present.sum(1) for states in (low, high)]
+        peaks = [states.masked_fill(present == 0, -_FAR).amax(1) for states in (found[-1], high)]
+        views: Vectors = torch.cat([*means, *peaks], 1).float().cpu().numpy()
+        return views
 
 
 class SentenceTokens:
