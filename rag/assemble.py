@@ -1,9 +1,8 @@
-"""The only file that knows concrete classes: puts parts together from a config."""
+"""The file that knows concrete classes: puts parts together from a config."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, fields, replace
@@ -13,6 +12,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from ingest.manifest import read_manifest
+from ingest.progress import Progress
 from ingest.store import KnowledgeBase
 from ingest.types import Embedder
 from rag.answers import index_stamp
@@ -22,30 +22,32 @@ from rag.checkers.cached import CachedChecker
 from rag.checkers.local import require_local
 from rag.checkers.names import JUDGE, parse_name
 from rag.config import Config, load
+from rag.engines.opening import open_engine as open_engine
 from rag.engines.settings import EngineConfig
-from rag.errors import ConfigError
 from rag.grounding import Checker, Grounder
-from rag.models import catalogue, resolve, sha256_of, spec
+from rag.models import resolve, spec
 from rag.observe import Observer
 from rag.pipeline import Assistant
 from rag.prompt import SYSTEM, beginning
 from rag.rerank import LATE, LateInteraction, Reranker, open_cross_encoder
 from rag.retrieve import Retriever
+from rag.safety.classifiers.local import require_classifiers
 from rag.safety.guard import Guard
-from rag.safety.policy import DEFAULT, Policy, Rule
+from rag.safety.policy import policy_of
+from rag.safety.scans import Scans
+from rag.scan import ScanReport, scan
 from rag.standing import Standings
 from rag.trace import Tracer
 from rag.types import Decoding, Engine
 
 if TYPE_CHECKING:
     from rag.replay import Replayer
+    from rag.safety.classifiers.filter import ClassifierFilter
+    from rag.safety.classifiers.opening import Named
     from rag.traced import Traced
 
 EMBEDDER = "all-minilm-l6-v2"
-NER = "en-core-web-sm"
 EMBEDDING_CACHE = 4096
-SERVED = "openai:"
-KEY_VARIABLE = "SUREFOOT_OPENAI_API_KEY"
 
 
 @cache
@@ -75,66 +77,64 @@ def open_embedder() -> Embedder:
     return CachedEmbedder(open_plain_embedder(), EMBEDDING_CACHE)
 
 
-def open_guard(config: Config, embedder: Embedder, report_names: bool = False) -> Guard:
-    """All filters under the default policy, except labels that the config says to show.
+def open_guard(
+    config: Config,
+    embedder: Embedder,
+    report_names: bool = False,
+    base: KnowledgeBase | None = None,
+) -> Guard:
+    """All filters under the policy that the config names; `base` has the documents it calls public.
 
-    With `report_names`, names of people and places are found and reported too, though kept.
+    With `report_names`, names of people and places are found and reported too, though kept. What
+    is found in the passages of `base` is kept beside it.
     """
     from rag.safety.build import build_guard
+    from rag.safety.public import Base
 
-    policy, seconds = _policy(config), config.guard.timeout_s
-    return build_guard(resolve(NER), embedder, policy, report_names, seconds)
+    policy, seconds = policy_of(config.guard), config.guard.timeout_s
+    shelf = Base(base, partial(index_stamp, base.path)) if base is not None else None
+    scans = Scans(base.path) if base is not None else None
+    named, ner = _named(config), config.guard.ner
+    return build_guard(ner, embedder, policy, report_names, seconds, shelf, scans, named)
 
 
-def open_engine(config: Config) -> Engine:
-    """The engine that fits what `engine.model` names: GGUF to llama.cpp, openai:NAME to a server.
+def scan_passages(kb: Path, progress: Progress) -> ScanReport:
+    """Let the injection filter read what is new in a base; what it finds is kept beside it.
 
-    All else goes to transformers.
+    Raises ModelUnavailable, FilterError, KnowledgeBaseError.
     """
-    name, settings = config.engine.model, config.engine
-    path = Path(name).expanduser()
-    if name in catalogue() or path.suffix == ".gguf":
-        from rag.engines.llamacpp import LlamaCppEngine
+    from rag.safety.features import CachedVectors
+    from rag.safety.shipped import build_injection, version
 
-        known = catalogue().get(name)
-        file = resolve(name) if known else _existing(path)
-        digest = known.sha256 if known else sha256_of(file)
-        return LlamaCppEngine(
-            file, name, digest, settings.window, settings.threads or None, settings.slots or 1
-        )
-    if name.startswith(SERVED):
-        return _open_served(name.removeprefix(SERVED), settings)
-    from rag.engines.hf import TransformersEngine
-
-    return TransformersEngine(
-        name,
-        settings.window,
-        settings.slots,
-        settings.lookup,
-        settings.quantize,
-        settings.compile,
-    )
+    embedder, named = open_plain_embedder(), _named(load())
+    finder = build_injection(embedder, CachedVectors(embedder), named)
+    return scan(kb, finder, Scans(kb), version(finder, embedder, named), progress)
 
 
-def _open_served(name: str, settings: EngineConfig) -> Engine:
-    """A server's model. Its key is in no config, so it gets into no trace."""
-    from rag.engines.counting import Counter, estimated, local_counter
-    from rag.engines.openai import OpenAIEngine
+def open_classifier(config: Config, embedder: Embedder, role: str) -> ClassifierFilter | None:
+    """What the config names in place of a learned filter; None for the shipped one.
 
-    if not settings.base_url:
-        problem = "must say where the server is, such as http://127.0.0.1:8000/v1"
-        raise ConfigError("engine.base_url", problem)
-    count: Counter | None = local_counter(Path(settings.tokenizer)) if settings.tokenizer else None
-    guessed = count is None and settings.count == "estimate"
-    return OpenAIEngine(
-        name,
-        settings.base_url,
-        os.environ.get(KEY_VARIABLE, ""),
-        settings.window,
-        settings.timeout_s,
-        estimated if guessed else count,
-        counts_exactly=not guessed,
-    )
+    Raises ConfigError, ModelUnavailable, EngineError.
+    """
+    from rag.safety.features import CachedVectors
+    from rag.safety.shipped import build_classifier
+
+    return build_classifier(role, embedder, CachedVectors(embedder), _named(config))
+
+
+def _named(config: Config) -> Named:
+    """The classifiers that the config names; their engines are their own."""
+    from rag.safety.classifiers.opening import Named
+
+    def engine(model: str, template: str, values: Mapping[str, Any]) -> Engine:
+        return open_engine(_apart(config, model), template, values)
+
+    return Named(config.guard, engine)
+
+
+def _apart(config: Config, model: str) -> Config:
+    """For an engine beside the one that answers, which is at it until its answer is checked."""
+    return replace(config, engine=replace(_loads(config.with_model(model)), slots=1))
 
 
 def open_retriever(kb: Path, config: Config, embedder: Embedder) -> Retriever:
@@ -168,9 +168,7 @@ def open_checker(config: Config, embedder: Embedder) -> Checker:
     name = parse_name(config.grounding.checker)
     if name.kind != JUDGE:
         return open_published(name, embedder)
-    # An engine of its own: the one that answers is at it until its answer is checked.
-    loads = replace(_loads(config.with_model(name.model)), slots=1)
-    return open_judge(open_engine(replace(config, engine=loads)), embedder)
+    return open_judge(open_engine(_apart(config, name.model)), embedder)
 
 
 def open_assistant(
@@ -190,6 +188,7 @@ def open_assistant(
     read_manifest(kb)
     config = in_force(kb, config)
     require_local(config.grounding.checker)
+    require_classifiers(config.guard)
     # Before any thread: while it is loaded, none may load torch.
     import rag.safety.lean  # noqa: F401
 
@@ -198,7 +197,7 @@ def open_assistant(
         embedder = open_embedder()
         embedder.embed(["Is it loaded?"])
         base = KnowledgeBase.open(kb, embedder)
-        guard = open_guard(config, embedder)
+        guard = open_guard(config, embedder, base=base)
         engine = engine_job.result()
     return Assistant(
         retriever=Retriever(base, embedder, config.retrieve, open_reranker(config)),
@@ -225,7 +224,9 @@ def open_beside(like: Assistant, kb: Path, config: Config) -> Assistant:
         if same.retrieve == config.retrieve
         else open_retriever(kb, config, embedder),
         engine=like.engine if _loads(same) == _loads(config) else _warm_engine(config),
-        guard=like.guard if same.guard == config.guard else open_guard(config, embedder),
+        guard=like.guard
+        if same.guard == config.guard
+        else open_guard(config, embedder, base=KnowledgeBase.open(kb, embedder)),
         grounder=open_checker(config, embedder),
         embedder=embedder,
         config=config,
@@ -249,12 +250,17 @@ def _loads(config: Config) -> EngineConfig:
     return replace(config.engine, **{name: getattr(shipped, name) for name in decoding})
 
 
-def open_replayer(traced: Traced) -> Replayer:
-    """The models that a trace names. Raises ModelUnavailable, ModelCorrupt, ConfigError."""
+def open_replayer(traced: Traced, kb: Path) -> Replayer:
+    """The models that a trace names. Raises ModelUnavailable, ModelCorrupt, ConfigError.
+
+    `kb` is opened only where the policy calls some of its documents public.
+    """
     from rag.replay import Replayer
 
     embedder = open_embedder()
-    guard = open_guard(traced.config, embedder)
+    named = policy_of(traced.config.guard).allowed.documents
+    base = KnowledgeBase.open(kb, embedder) if named else None
+    guard = open_guard(traced.config, embedder, base=base)
     checker = open_checker(traced.config, embedder)
     return Replayer(open_engine(traced.config), guard, checker)
 
@@ -288,16 +294,3 @@ def _warm_engine(config: Config) -> Engine:
     with closing(engine.stream(known, Decoding(max_tokens=1), Event())) as tokens:
         next(tokens, None)
     return engine
-
-
-def _policy(config: Config) -> Policy:
-    policy = DEFAULT
-    for label in config.guard.show:
-        policy = policy.with_rule(label, Rule("keep"))
-    return policy
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise ConfigError("engine.model", f"there is no file {path}")
-    return path

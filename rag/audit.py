@@ -20,10 +20,23 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from rag.audit_chain import HEAD, START, canonical, file_name, head_bytes, log_files, seal, tail
+from rag.audit_chain import (
+    HEAD,
+    START,
+    AuditReport,
+    canonical,
+    file_name,
+    head_bytes,
+    log_files,
+    seal,
+    tail,
+    verify,
+)
+from rag.config import GroundingConfig
 from rag.draft import STOPPED
 from rag.errors import SurefootError
 from rag.gate import NO_ANSWER, NOT_EVERY, NOTHING_PASSED, ONCE_MORE
+from rag.telemetry.measures import claims, per_token_ms
 from rag.types import Answer
 
 KEY_VARIABLE = "SUREFOOT_AUDIT_KEY"
@@ -88,22 +101,13 @@ class AuditLog:
         with self._counting:
             lost, self._lost = self._lost, 0
         try:
-            with self._alone():
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with _alone(self._folder):
                 self._write({**facts, "kind": kind, "by": by, **({"lost": lost} if lost else {})})
         except OSError as error:
             with self._counting:
                 self._lost += lost + 1
             LOG.warning("a line of the audit log could not be written: %s", error)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(self._folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
 
     def _write(self, facts: dict[str, Any]) -> None:
         files = log_files(self._folder)
@@ -143,11 +147,32 @@ def audit_key() -> bytes:
     return os.environ.get(KEY_VARIABLE, "").encode()
 
 
+def checked(folder: Path, key: bytes) -> AuditReport:
+    """`verify`, of a log that may be written to meanwhile. Raises OSError."""
+    report = verify(folder, key)
+    if report.ok or not os.access(folder, os.W_OK):
+        return report
+    with _alone(folder):
+        return verify(folder, key)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """While it lasts, nobody else writes."""
+    lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
 def _facts(answer: Answer) -> dict[str, Any]:
     tokens, found = (
         answer.tokens,
         Counter(f"{finding.stage}/{finding.label}/{finding.action}" for finding in answer.findings),
     )
+    made = claims(answer.sentences, answer.withheld, GroundingConfig().threshold)
     return {
         "cause": _cause(answer),
         "model": answer.model.name,
@@ -158,7 +183,11 @@ def _facts(answer: Answer) -> dict[str, Any]:
         "passages": len(answer.passages),
         "sentences": len(answer.sentences),
         "citations": sum(len(sentence.citations) for sentence in answer.sentences),
+        "supported": made.supported,
+        "unsupported": made.unsupported,
         "withheld": answer.withheld,
+        "first_shown_ms": answer.timings_ms.get("first_shown"),
+        "token_ms": per_token_ms(answer),
         "findings": dict(found),
         **_trace(answer.trace),
     }

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from rag.safety.redact import MARK
 from rag.words import STOP_WORDS
 
 _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
-_MARK = re.compile(r"<[A-Z_]+>")
 _NEGATION = re.compile(
     r"\b(?:not|no|never|none|neither|nor|without|cannot|nothing|nobody|\w+n['’]t)\b", re.IGNORECASE
 )
@@ -46,13 +46,14 @@ _FRAMING = re.compile(
 
 def content_words(text: str) -> frozenset[str]:
     """Lower-case word stems that carry topic, and the redaction marks."""
-    words = (word.lower() for word in _WORD.findall(_MARK.sub(" ", text)))
+    words = (word.lower() for word in _WORD.findall(MARK.sub(" ", text)))
     stems = {_stem(_NUMBER_WORDS.get(word, word)) for word in words if word not in STOP_WORDS}
-    return frozenset(stems | set(_MARK.findall(text)))
+    return frozenset(stems | set(MARK.findall(text)))
 
 
 def numbers(text: str) -> frozenset[str]:
     """Numbers in one form: no thousands separators, words up to twenty as digits."""
+    text = MARK.sub(" ", text)
     found = {_plain(number) for number in _NUMBER.findall(text)}
     found |= {_NUMBER_WORDS[w] for w in re.findall(r"[a-z]+", text.lower()) if w in _NUMBER_WORDS}
     return frozenset(found)
@@ -60,7 +61,7 @@ def numbers(text: str) -> frozenset[str]:
 
 def names(text: str) -> frozenset[str]:
     """Capitalised words that do not begin the sentence, in lower case."""
-    words = [word.strip(".,;:!?()[]\"'’“”") for word in _MARK.sub(" ", text).split()]
+    words = [word.strip(".,;:!?()[]\"'’“”") for word in MARK.sub(" ", text).split()]
     found = set()
     for before, word in pairwise(words):
         if word[:1].isupper() and word.lower() not in STOP_WORDS and before:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 from rag.safety.redact import masks
+from rag.safety.rules import MASKED
 from rag.types import Released, Token
 
 
@@ -70,5 +71,5 @@ def _cut(token: Token, end: int, released: Released) -> tuple[int, Token]:
 
 
 def _hidden(raw: str, released: Released) -> list[tuple[int, int]]:
-    acted = (found for found in released.verdict.findings if found.action == "redact")
+    acted = (found for found in released.verdict.findings if found.action in MASKED)
     return [(mask.start, mask.end) for mask in masks(raw, acted)]

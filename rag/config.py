@@ -17,6 +17,8 @@ from rag.checked import require
 from rag.checkers.names import parse_name
 from rag.engines.settings import EngineConfig
 from rag.errors import ConfigError
+from rag.safety.settings import GuardConfig
+from rag.sign_in import SignInConfig
 
 GroundingPolicy = Literal["annotate", "drop", "strict"]
 
@@ -116,17 +118,6 @@ class GroundingConfig:
         require(0.0 <= self.near <= 1.0, "grounding.near", "must be 0 to 1")
         if self.checker:
             parse_name(self.checker)
-
-
-@dataclass(frozen=True, slots=True)
-class GuardConfig:
-    """`timeout_s` bounds each filter's work on one text. `show` lists PII labels to leave as is."""
-
-    timeout_s: float = 10.0
-    show: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        require(self.timeout_s > 0, "guard.timeout_s", "must be more than 0 seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,10 +226,18 @@ class Config:
     audit: AuditConfig = field(default_factory=AuditConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
+    sign_in: SignInConfig = field(default_factory=SignInConfig)
 
     def with_model(self, name: str | None) -> Config:
         """The same with another model; None changes nothing."""
         return replace(self, engine=replace(self.engine, model=name)) if name else self
+
+    def with_policy(self, name: str | None) -> Config:
+        """The same under another policy; None changes nothing. Raises PolicyError."""
+        if not name:
+            return self
+        guard = replace(self.guard, policy=name, policy_sha256="")
+        return replace(self, guard=guard.pinned())
 
 
 SWITCH = {"true": True, "1": True, "false": False, "0": False}
@@ -252,18 +251,23 @@ STAGES: Mapping[str, type] = {
     "audit": AuditConfig,
     "serve": ServeConfig,
     "telemetry": TelemetryConfig,
+    "sign_in": SignInConfig,
 }
 
 
 def load(env: Mapping[str, str] | None = None, file: Path | None = None) -> Config:
-    """The config of file and environment. Raises ConfigError naming the setting at fault."""
+    """The config of file and environment, with the hash of the policy's file.
+
+    Raises ConfigError naming the setting at fault, PolicyError for a policy that is not there.
+    """
     env = os.environ if env is None else env
     table = _read_file(file or _default_file(env))
     for name in table:
         if name not in STAGES:
             raise ConfigError(name, f"unknown; stages are {', '.join(STAGES)}")
     stages = {name: _stage(name, cls, table.get(name, {}), env) for name, cls in STAGES.items()}
-    return Config(**stages)
+    config = Config(**stages)
+    return replace(config, guard=config.guard.pinned())
 
 
 def _default_file(env: Mapping[str, str]) -> Path | None:
@@ -302,7 +306,8 @@ def _coerce(name: str, value: Any, default: Any) -> Any:
     try:
         if isinstance(default, tuple):
             parts = value.split(",") if isinstance(value, str) else value
-            return tuple(str(part).strip() for part in parts if str(part).strip())
+            kind = type(default[0]) if default else str
+            return tuple(kind(str(part).strip()) for part in parts if str(part).strip())
         if isinstance(default, bool):
             return SWITCH[str(value).strip().lower()]
         if isinstance(default, str):

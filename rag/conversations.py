@@ -7,25 +7,24 @@ open to them, by the groups that those had when the turn was held and by those t
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ingest.audience import audience
+from rag.conversation_rows import FORMAT, TABLES, UPGRADES, row_of, turn_in
 from rag.private_file import PrivateFile
+from rag.safety import vault
 from rag.turns import (
     Audience,
     ConversationError,
     Groups,
-    Said,
-    Source,
     Turn,
     UnknownConversation,
     turn_of,
@@ -35,19 +34,7 @@ from rag.types import Answer
 if TYPE_CHECKING:
     from ingest.quotes import Trail
 
-FORMAT = 1
 LONGEST_NAME = 100
-TABLES = """
-CREATE TABLE conversations (
-  id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE,
-  created TEXT NOT NULL, updated TEXT NOT NULL, turns INTEGER NOT NULL DEFAULT 0,
-  touched INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
-CREATE TABLE turns (
-  conversation TEXT NOT NULL REFERENCES conversations ON DELETE CASCADE,
-  number INTEGER NOT NULL, at TEXT NOT NULL, question TEXT NOT NULL, status TEXT NOT NULL,
-  said TEXT NOT NULL, needs TEXT NOT NULL, groups TEXT NOT NULL,
-  PRIMARY KEY (conversation, number)) STRICT, WITHOUT ROWID;
-"""
 _ID = re.compile(r"c-[0-9a-f]{8}")
 
 
@@ -76,26 +63,38 @@ class Kept:
 
 
 class Conversations:
-    """The conversations held over one knowledge base. Raises ConversationError.
+    """The conversations of `owner` over one knowledge base. Raises ConversationError.
 
-    A `key` is a conversation's name or id. `now` says which groups documents have today.
+    `owner` is "" where nobody signs in; each sees their own alone. A `key` is a conversation's name
+    or id. `now` says which groups documents have today. `ended` is told the ids of those that are
+    about to go.
     """
 
     name = "turns of conversations"
 
-    def __init__(self, path: Path, now: Callable[[Collection[str]], Audience]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        now: Callable[[Collection[str]], Audience],
+        ended: Callable[[Collection[str]], object] = len,
+        owner: str = "",
+    ) -> None:
         self.path = path
+        self.owner = owner
         self._now = now
-        self._file = PrivateFile(path, FORMAT, TABLES, ConversationError)
+        self._ended = ended
+        self._file = PrivateFile(path, FORMAT, TABLES, ConversationError, UPGRADES)
 
     @classmethod
-    def beside(cls, kb: str | Path) -> Conversations:
-        """Those of the knowledge base at `kb`."""
-        return cls(Path(kb) / "conversations.db", partial(audience, Path(kb)))
+    def beside(cls, kb: str | Path, owner: str = "") -> Conversations:
+        """Those over the knowledge base at `kb`; what its vault has of one goes with it."""
+        kb = Path(kb)
+        ended = partial(vault.drop, vault.beside(kb))
+        return cls(kb / "conversations.db", partial(audience, kb), ended, owner)
 
     def all(self, groups: Groups = frozenset()) -> tuple[Conversation, ...]:
         """Those of which the asker may see a turn, the latest first."""
-        found = self._select("", (), groups)
+        found = self._select("", groups)
         return tuple(conversation for conversation in found if conversation.turns)
 
     def get(self, key: str, groups: Groups = frozenset()) -> Conversation:
@@ -110,7 +109,7 @@ class Conversations:
 
         Raises UnknownConversation for an id that was never given.
         """
-        found = self._select("WHERE ? IN (id, name)", (clean_name(key),), groups)
+        found = self._select("AND ? IN (id, name)", groups, clean_name(key))
         if not found and _ID.fullmatch(key):
             raise UnknownConversation(key)
         return found[0] if found else None
@@ -122,6 +121,20 @@ class Conversations:
         """
         found = self.find(key, groups)
         return found.turns if found is not None else ()
+
+    def begin(self, key: str) -> str:
+        """The id of one, which is begun if there is none of this name. Raises as `find` does.
+
+        Without a turn nobody sees it.
+        """
+        with self._file.writing() as db:
+            return self._id(db, key, _time())
+
+    def begin_new(self, wish: str) -> Kept:
+        """One that is begun now, by the name wished for, or with a number where it is taken."""
+        with self._file.writing() as db:
+            name = self._free(db, wish)
+            return Kept(_begun(db, self.owner, name, _time()), name, 0)
 
     def add(
         self,
@@ -136,10 +149,10 @@ class Conversations:
         `earlier` are the turns that the answer had as its history.
         """
         with self._file.writing() as db:
-            at = datetime.now(UTC).isoformat(timespec="seconds")
-            kept = _touched(db, _known(db, key) or _begun(db, clean_name(key), at), at)
+            at = _time()
+            kept = _touched(db, self._id(db, key, at), at)
             turn = turn_of(kept.turn, at, question, answer, groups, earlier)
-            values = (kept.id, *_row(turn))
+            values = (kept.id, *row_of(turn))
             db.execute(f"INSERT INTO turns VALUES ({', '.join('?' * len(values))})", values)
         return kept
 
@@ -149,9 +162,23 @@ class Conversations:
         if _ID.fullmatch(wanted):
             raise ConversationError(f"{wanted!r} looks like an id; take another name")
         with self._file.writing() as db:
-            if _known(db, wanted) not in (None, found.id):
+            if self._known(db, wanted) not in (None, found.id):
                 raise ConversationError(f"{wanted!r} is the name of another")
             db.execute("UPDATE conversations SET name = ? WHERE id = ?", (wanted, found.id))
+
+    def title(self, key: str, wish: str) -> str:
+        """Give it the name wished for, or that with a number where it is taken. Returns it."""
+        with self._file.writing() as db:
+            known = self._known(db, key)
+            name = self._free(db, wish)
+            db.execute("UPDATE conversations SET name = ? WHERE id = ?", (name, known))
+        return name
+
+    def withdraw(self, key: str, number: int) -> None:
+        """Remove one turn: a later one has taken its place."""
+        with self._file.writing() as db:
+            place = (self._known(db, key), number)
+            db.execute("DELETE FROM turns WHERE (conversation, number) = (?, ?)", place)
 
     def delete(self, key: str, groups: Groups = frozenset()) -> None:
         """Remove it with all its turns, if the asker may see all of them."""
@@ -160,6 +187,7 @@ class Conversations:
             problem = f"{found.name!r} has {found.hidden} turn(s) that these groups may not see"
             raise ConversationError(f"{problem}; give the groups that it was held with")
         with self._file.writing() as db:
+            self._ended((found.id,))
             db.execute("DELETE FROM conversations WHERE id = ?", (found.id,))
         self._file.empty_log()
 
@@ -172,25 +200,42 @@ class Conversations:
             return 0
         with self._file.opened() if dry_run else self._file.writing() as db:
             rows = db.execute("SELECT * FROM turns").fetchall()
-            gone = [row for row in rows if _leads(trail, _turn(row))]
+            gone = [row for row in rows if _leads(trail, turn_in(row))]
             if not dry_run:
-                _remove(db, trail, [(row["conversation"], row["number"]) for row in gone])
+                places = [(row["conversation"], row["number"]) for row in gone]
+                self._ended(_remove(db, trail, places))
         if not dry_run:
             # Also where nothing was found: a killed job may have deleted and got no further.
             self._file.empty_log()
         return len(gone)
 
-    def _select(self, where: str, values: Sequence[str], groups: Groups) -> list[Conversation]:
+    def _select(self, more: str, groups: Groups, *values: str) -> list[Conversation]:
         if not self._file.exists():
             return []
-        query = f"SELECT * FROM conversations {where} ORDER BY touched DESC"
+        query = f"SELECT * FROM conversations WHERE owner = ? {more} ORDER BY touched DESC"
         with self._file.opened() as db:
             db.execute("BEGIN")
-            found = db.execute(query, values).fetchall()
+            found = db.execute(query, (self.owner, *values)).fetchall()
             turns = {row["id"]: _turns(db, row["id"]) for row in found}
         documents = {name for some in turns.values() for turn in some for name in turn.documents}
         now = self._now(documents) if documents else {}
         return [_conversation(row, turns[row["id"]], groups, now) for row in found]
+
+    def _known(self, db: sqlite3.Connection, key: str) -> str | None:
+        query = "SELECT id FROM conversations WHERE owner = ? AND ? IN (id, name)"
+        found = db.execute(query, (self.owner, clean_name(key))).fetchone()
+        return None if found is None else str(found["id"])
+
+    def _id(self, db: sqlite3.Connection, key: str, at: str) -> str:
+        return self._known(db, key) or _begun(db, self.owner, clean_name(key), at)
+
+    def _free(self, db: sqlite3.Connection, wish: str) -> str:
+        name, number = clean_name(wish), 1
+        while self._known(db, name) is not None:
+            number += 1
+            end = f" {number}"
+            name = clean_name(wish)[: LONGEST_NAME - len(end)] + end
+        return name
 
 
 def clean_name(name: str) -> str:
@@ -201,20 +246,18 @@ def clean_name(name: str) -> str:
     return words
 
 
-def _known(db: sqlite3.Connection, key: str) -> str | None:
-    query = "SELECT id FROM conversations WHERE ? IN (id, name)"
-    found = db.execute(query, (clean_name(key),)).fetchone()
-    return None if found is None else str(found["id"])
+def _time() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _begun(db: sqlite3.Connection, name: str, at: str) -> str:
+def _begun(db: sqlite3.Connection, owner: str, name: str, at: str) -> str:
     if _ID.fullmatch(name):
         # It was one when the question was asked.
         raise UnknownConversation(name)
     new = f"c-{secrets.token_hex(4)}"
     db.execute(
-        "INSERT INTO conversations (id, name, created, updated) VALUES (?, ?, ?, ?)",
-        (new, name, at, at),
+        "INSERT INTO conversations (id, owner, name, created, updated) VALUES (?, ?, ?, ?, ?)",
+        (new, owner, name, at, at),
     )
     return new
 
@@ -231,7 +274,7 @@ def _touched(db: sqlite3.Connection, conversation: str, at: str) -> Kept:
 
 def _turns(db: sqlite3.Connection, conversation: str) -> list[Turn]:
     query = "SELECT * FROM turns WHERE conversation = ? ORDER BY number"
-    return [_turn(row) for row in db.execute(query, (conversation,))]
+    return [turn_in(row) for row in db.execute(query, (conversation,))]
 
 
 def _conversation(
@@ -242,41 +285,20 @@ def _conversation(
     return Conversation(**facts, turns=seen, hidden=len(turns) - len(seen))
 
 
-def _row(turn: Turn) -> tuple[Any, ...]:
-    said = json.dumps([asdict(item) for item in turn.said])
-    needs = json.dumps([[n, sorted(wanted)] for n, wanted in turn.needs])
-    groups = json.dumps(sorted(turn.groups))
-    return turn.number, turn.at, turn.question, turn.status, said, needs, groups
+def _remove(
+    db: sqlite3.Connection, trail: Trail, places: Sequence[tuple[str, int]]
+) -> tuple[str, ...]:
+    """Delete turns, conversations without any, and names that speak of what is forgotten.
 
-
-def _turn(row: sqlite3.Row) -> Turn:
-    """The turn of a row. Raises ConversationError if it was written by something else."""
-    try:
-        said = (
-            Said(item["text"], tuple(Source(**source) for source in item["sources"]))
-            for item in json.loads(row["said"])
-        )
-        return Turn(
-            number=row["number"],
-            at=row["at"],
-            question=row["question"],
-            status=row["status"],
-            said=tuple(said),
-            needs=tuple((name, frozenset(wanted)) for name, wanted in json.loads(row["needs"])),
-            groups=frozenset(json.loads(row["groups"])),
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        problem = f"turn {row['number']} of {row['conversation']} cannot be read ({error})"
-        raise ConversationError(problem) from error
-
-
-def _remove(db: sqlite3.Connection, trail: Trail, places: Sequence[tuple[str, int]]) -> None:
-    """Delete turns, conversations without any, and names that speak of what is forgotten."""
+    Returns the ids of the conversations that go.
+    """
     db.executemany("DELETE FROM turns WHERE conversation = ? AND number = ?", places)
-    db.execute("DELETE FROM conversations WHERE id NOT IN (SELECT conversation FROM turns)")
+    empty = "DELETE FROM conversations WHERE id NOT IN (SELECT conversation FROM turns)"
+    gone = tuple(row["id"] for row in db.execute(f"{empty} RETURNING id").fetchall())
     for key, name in db.execute("SELECT id, name FROM conversations").fetchall():
         if trail.in_value(name, own=True) or trail.in_text(name):
             db.execute("UPDATE conversations SET name = id WHERE id = ?", (key,))
+    return gone
 
 
 def _leads(trail: Trail, turn: Turn) -> bool:
@@ -284,5 +306,7 @@ def _leads(trail: Trail, turn: Turn) -> bool:
     paths = {source.path for said in turn.said for source in said.sources}
     if trail.names & (turn.documents | paths):
         return True
-    titles = (source.title for said in turn.said for source in said.sources)
-    return any(trail.in_text(text) for text in (turn.question, turn.text, *titles))
+    told = (
+        text for said in turn.said for item in said.sources for text in (item.title, item.quote)
+    )
+    return any(trail.in_text(text) for text in (turn.question, turn.text, *told))

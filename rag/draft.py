@@ -23,6 +23,7 @@ from rag.facts.unfounded import Known
 from rag.followup import FollowUp
 from rag.gate import ending, passes
 from rag.grounding import Checker
+from rag.hearing import Heard
 from rag.prompt import Packed, Unit
 from rag.reading import Reading
 from rag.refusal import apology
@@ -83,6 +84,7 @@ class Draft:
         self._hide: Callable[[str], str] = str
         self._where = " and ".join(asked.where)
         self._blocked_by: Verdict | None = None
+        self._names: Sequence[str] = ()
 
     @property
     def decided(self) -> bool:
@@ -105,6 +107,18 @@ class Draft:
         """Record that a stage has ended now, in milliseconds since the question."""
         self._timings[name] = self._now()
         return StageDone(name, self._timings[name])
+
+    def heard(self, heard: Heard) -> None:
+        """The question and its history as the guard let them pass, which is all that is kept."""
+        question, history = heard.question, heard.history
+        verdict = heard.verdict if question != self._question else None
+        self._asked = replace(self._asked, question=question, history=history, verdict=verdict)
+        self._question = self._query = question
+        self.add_findings(heard.verdict.findings)
+
+    def named(self, given: Sequence[str]) -> None:
+        """The pseudonyms of what the model says raw, in their order, as they come."""
+        self._names = given
 
     def add_findings(self, findings: Sequence[Finding]) -> None:
         self._findings += findings
@@ -260,6 +274,7 @@ class Draft:
             signals={name: round(value, 4) for name, value in self._signals.items()},
             where=self._where,
             searched=self._searched,
+            asked=self._question,
         )
         if trace is not None:
             self._tracer.write(trace, answer, self.made)
@@ -273,7 +288,7 @@ class Draft:
         again = None
         if second is not None and second.packed is not None:
             again = Again(second.packed, tuple(second.tokens), second.start)
-        return Made(self._asked, self._query, *parts, again)
+        return Made(self._asked, self._query, *parts, again, tuple(self._names))
 
     def _token_use(self) -> TokenUse:
         attempts = [self._first, *([self._second] if self._second else [])]

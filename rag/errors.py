@@ -10,6 +10,7 @@ __all__ = [
     "FilterError",
     "ModelCorrupt",
     "ModelUnavailable",
+    "PolicyError",
     "PromptTooLong",
     "SurefootError",
 ]
@@ -22,6 +23,18 @@ class ConfigError(SurefootError):
         self.field = field
         self.problem = problem
         super().__init__(f"setting {field}: {problem}")
+
+
+class PolicyError(SurefootError):
+    """A policy file that cannot be used. `table` and `key` are "" where it is not about one."""
+
+    def __init__(self, file: str, table: str, key: str, problem: str) -> None:
+        self.file = file
+        self.table = table
+        self.key = key
+        self.problem = problem
+        place = " ".join(part for part in (f"[{table}]" if table else "", key) if part)
+        super().__init__(f"policy {file}: {f'{place}: ' if place else ''}{problem}")
 
 
 class ModelUnavailable(SurefootError):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from rag.claims import content_words
+from rag.safety.redact import MARK
 from rag.types import Message
 from rag.words import STOP_WORDS, WORD
 
@@ -32,7 +33,6 @@ _POINTS_NOWHERE = re.compile(
     r"\bother than\b|\bone of\b|\bsame time\b|\bthis (?:year|month|week)\b", re.IGNORECASE
 )
 _ENDING = re.compile(r"(?:n?['’](?:s|m|d|re|ve|ll|t))$", re.IGNORECASE)
-_MARK = re.compile(r"<[A-Z_]+>")
 
 # Words that a conversation is full of whatever it is about,
 _TALK = (
@@ -113,7 +113,7 @@ def leans(question: str) -> bool:
 
 def _fresh(text: str, said: frozenset[str]) -> Iterator[str]:
     """The words of a text that can be a topic, each once, without those that were said."""
-    for match in WORD.finditer(_MARK.sub(" ", text)):
+    for match in WORD.finditer(MARK.sub(" ", text)):
         word = _ENDING.sub("", match.group())
         stems = content_words(word)
         if word.lower() in _NO_TOPIC or len(word) > LONGEST_WORD or stems <= said:

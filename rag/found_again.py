@@ -44,6 +44,8 @@ def unrepeated(why: str) -> tuple[Part, ...]:
 
 def found_again(assistant: Assistant, traced: Traced) -> tuple[Part, ...]:
     """Search, read and pack for the same asker once more; nothing is generated."""
+    if assistant.guard.policy.uses("pseudonym"):
+        return unrepeated("the trace does not hold what pseudonyms stand for")
     asked = traced.asked
     where = tuple(filter(None, map(Condition.parse, asked.where)))
     known = follow_up(asked.question, asked.history)

@@ -8,12 +8,12 @@ cache, and a turn that was compressed stays the same to the byte.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ingest.sentences import split_sentences
 from rag.claims import is_refusal, names, numbers
+from rag.safety.redact import MARK
 from rag.types import Dropped, Fact, Message, Recalled
 
 Cost = Callable[[Sequence[Message]], int]
@@ -26,7 +26,6 @@ FACTS_KEPT = "history share is full; sentences with numbers or names are kept"
 GAP = " … "
 
 _SOURCE_WIDTH = 60
-_MARK = re.compile(r"<[A-Z_]+>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ def is_salient(text: str) -> bool:
     """Whether a sentence tells something with a number, a name or the mark of a hidden detail."""
     if is_refusal(text):
         return False
-    return bool(numbers(text) or names(text) or _MARK.search(text))
+    return bool(numbers(text) or names(text) or MARK.search(text))
 
 
 @dataclass(frozen=True, slots=True)

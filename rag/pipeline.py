@@ -17,12 +17,14 @@ from rag.draft import Draft
 from rag.engines.lineage import Rewinds
 from rag.followup import follow_up
 from rag.grounding import Checker
+from rag.hearing import Heard, hear
 from rag.observe import Observer
 from rag.prompt import SYSTEM, Budget, Packed, Unit, beginning, pack, target_tokens
 from rag.reading import Reading, read
 from rag.retrieve import Retriever
 from rag.safety.guard import Forgets, Guard
 from rag.safety.notices import notice
+from rag.safety.pseudonyms import Session
 from rag.speak import Speaker
 from rag.standing import Standing, Standings, Talk, begun, go_on, joined
 from rag.trace import Asked, Tracer
@@ -95,9 +97,11 @@ class Assistant:
         where: Where = (),
         decoding: Decoding | None = None,
         by: str = "",
+        session: Session | None = None,
     ) -> Answer:
         """The whole answer at once. See `stream`."""
-        for event in self.stream(question, history, groups, cancel, where, decoding, by):
+        asked = (question, history, groups, cancel, where, decoding, by, session)
+        for event in self.stream(*asked):
             if isinstance(event, Answer):
                 return event
         raise AssertionError("a stream always ends with its answer")
@@ -125,20 +129,24 @@ class Assistant:
         where: Where = (),
         decoding: Decoding | None = None,
         by: str = "",
+        session: Session | None = None,
     ) -> Iterator[AnswerEvent]:
         """Stages as they finish, sentences as they may be shown, and the Answer as the last event.
 
         Only documents without groups, or with one of `groups`, are ever looked at, and of those
         only passages of which every condition of `where` holds. Setting `cancel` stops the model
         within a token; nothing that was held back is shown. `decoding` takes the place of the
-        config's. `by` names the asker (never by personal data) to the observers.
+        config's. `by` names the asker (never by personal data) to the observers. `session` gives
+        the pseudonyms of the conversation, where the policy has any; `rag.restored` puts back what
+        they stand for.
         """
         began, answered = time.time_ns(), False
         how, stop = decoding or self.decoding(), cancel or Event()
         asked = Asked(question, tuple(history), groups, tuple(map(str, where)), how)
         draft = Draft(asked, self.engine, self._grounder, self.config.grounding, self._tracer)
         try:
-            for event in self._events(draft, question, history, groups, where, how, stop):
+            heard = hear(question, history, self.guard, session)
+            for event in self._events(draft, question, history, heard, groups, where, how, stop):
                 if isinstance(event, Shown):
                     draft.first_shown()
                 elif isinstance(event, Answer):
@@ -157,23 +165,26 @@ class Assistant:
         draft: Draft,
         question: str,
         history: Sequence[Message],
+        heard: Heard,
         groups: frozenset[str],
         where: Where,
         decoding: Decoding,
         stop: Event,
     ) -> Iterator[AnswerEvent]:
-        verdict = self.guard.check(question, "question")
-        draft.add_findings(verdict.findings)
+        draft.heard(heard)
         yield draft.stage("guard_question")
-        if verdict.decision is Decision.BLOCK:
-            yield from draft.blocked(notice(verdict, "question"), verdict)
+        if heard.verdict.decision is Decision.BLOCK:
+            yield from draft.blocked(notice(heard.verdict, "question"), heard.verdict)
             return
+        # The documents are searched for what was said; from here on only what was heard counts.
+        topic = follow_up(question, history).topic
+        passages = self.retriever.retrieve(question, groups, where=where, topic=topic)
+        question, history = heard.question, heard.history
         asked = follow_up(question, history)
-        passages = self.retriever.retrieve(question, groups, where=where, topic=asked.topic)
         draft.searched(asked, passages, self.guard.said)
         yield draft.stage("retrieve")
-        reading = read(asked.text, passages, self.guard, self.embedder)
-        talk = Talk.of(history, groups, where)
+        reading = read(asked.text, passages, self.guard, self.embedder, heard.session)
+        talk = Talk.of(history, groups, where, heard.talk)
         before = self._before(talk) if asked.leans and reading.failed is None else None
         reading = reading if before is None else joined(before, reading)
         draft.read(reading)
@@ -187,7 +198,8 @@ class Assistant:
         packed, standing = self._packed(question, history, reading, decoding, before)
         draft.packed(packed)
         yield draft.stage("budget")
-        speaker = Speaker(self.engine, self.guard, self.config.grounding.policy)
+        policy = self.config.grounding.policy
+        speaker = Speaker(self.engine, self.guard, policy, heard.session)
         again = partial(self._once_more, asked.text, reading.passages, packed.units, decoding)
         for event in speaker.speak(draft, packed, decoding, stop, again):
             if isinstance(event, Answer) and self._standings is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -19,15 +19,22 @@ class PrivateFile:
     """A database of one format. `error` makes what is raised of one line, for all that goes wrong.
 
     `tables` are the statements that make a new one; `version` is kept as its user_version.
+    `upgrades` has, by the version of a file, those that bring it to the next one.
     """
 
     def __init__(
-        self, path: Path, version: int, tables: str, error: Callable[[str], Exception]
+        self,
+        path: Path,
+        version: int,
+        tables: str,
+        error: Callable[[str], Exception],
+        upgrades: Mapping[int, Sequence[str]] | None = None,
     ) -> None:
         self.path = path
         self._version = version
         self._tables = tables
         self._error = error
+        self._upgrades = upgrades or {}
 
     def exists(self) -> bool:
         return self.path.exists()
@@ -37,7 +44,9 @@ class PrivateFile:
         """A connection to a file that is there."""
         try:
             with closing(self._connect(self.path)) as connection:
-                found = connection.execute("PRAGMA user_version").fetchone()[0]
+                found = _version(connection)
+                if found in self._upgrades:
+                    found = self._upgrade(connection)
                 if found != self._version:
                     needed = f"this program needs {self._version}"
                     raise self._error(f"{self.path} has format {found}, {needed}")
@@ -76,6 +85,22 @@ class PrivateFile:
         connection.execute("PRAGMA secure_delete = ON")
         return connection
 
+    def _upgrade(self, connection: sqlite3.Connection) -> int:
+        """All of it or nothing, whoever else begins it too. Returns the version it has then."""
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            while (found := _version(connection)) in self._upgrades:
+                for statement in self._upgrades[found]:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {found + 1}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("PRAGMA foreign_keys = ON")
+        return found
+
     def _make(self) -> None:
         """Make it aside and link it into place: it is whole and private before anyone sees it."""
         aside = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
@@ -91,3 +116,7 @@ class PrivateFile:
             raise self._error(f"{self.path} cannot be made: {error}") from error
         finally:
             aside.unlink(missing_ok=True)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

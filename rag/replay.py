@@ -18,6 +18,7 @@ from rag.followup import follow_up
 from rag.grounding import Checker
 from rag.safety.guard import Guard
 from rag.safety.notices import notice
+from rag.safety.pseudonyms import Played
 from rag.speak import Speaker
 from rag.trace import Made, Tracer, record_of
 from rag.traced import Traced
@@ -75,7 +76,7 @@ class Replayer:
         engine = _Restored(self.engine, traced, stop)
         grounding = traced.config.grounding
         draft = Draft(traced.asked, engine, self.grounder, grounding, Tracer(None, {}))
-        speaker = Speaker(engine, self.guard, grounding.policy)
+        speaker = Speaker(engine, self.guard, grounding.policy, Played(traced.names))
         events = list(_events(draft, traced, self.guard, speaker, stop))
         answer = next(event for event in events if isinstance(event, Answer))
         found = record_of(answer, draft.made)
@@ -98,7 +99,7 @@ def _events(
 ) -> Iterator[AnswerEvent]:
     """The story of an answer with what was found and packed then."""
     question, reading = traced.asked.question, traced.reading
-    verdict = guard.check(question, "question")
+    verdict = traced.asked.verdict or guard.check(question, "question")
     draft.add_findings(verdict.findings)
     if verdict.decision is Decision.BLOCK:
         yield from draft.blocked(notice(verdict, "question"), verdict)

@@ -16,6 +16,7 @@ from rag.draft import Draft
 from rag.errors import EngineError
 from rag.prompt import CHOICES, Packed
 from rag.safety.guard import Guard
+from rag.safety.pseudonyms import Names, Recorded
 from rag.safety.stream import StreamGuard
 from rag.types import AnswerEvent, Decoding, Engine, Message, Verdict
 
@@ -30,12 +31,18 @@ class Stops(Protocol):
 
 
 class Speaker:
-    """Asks the model, under the guard. With the policy "annotate" it is asked in any case."""
+    """Asks the model, under the guard. With the policy "annotate" it is asked in any case.
 
-    def __init__(self, engine: Engine, guard: Guard, policy: GroundingPolicy) -> None:
+    `names` are those of the session; what they give is kept for the trace.
+    """
+
+    def __init__(
+        self, engine: Engine, guard: Guard, policy: GroundingPolicy, names: Names | None = None
+    ) -> None:
         self._engine = engine
         self._guard = guard
         self._policy = policy
+        self._names = Recorded(names) if names is not None else None
 
     def speak(
         self, draft: Draft, packed: Packed, decoding: Decoding, stop: Event, again: OnceMore
@@ -44,6 +51,8 @@ class Speaker:
 
         `again` gives the prompt for a second attempt, if it comes to that.
         """
+        if self._names is not None:
+            draft.named(self._names.given)
         try:
             yes, no = self._score(packed.check, stop)
         except EngineError:
@@ -98,4 +107,4 @@ class Speaker:
         return self._engine.score(messages, CHOICES)
 
     def _check(self, segment: str, context: str) -> Verdict:
-        return self._guard.check(segment, "answer", context)
+        return self._guard.check(segment, "answer", context, self._names)

@@ -43,18 +43,26 @@ Place = tuple[str, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """Who asks, where, and after what: a conversation as far as prompts depend on it."""
+    """Who asks, where, and after what: a conversation as far as prompts depend on it.
+
+    `session` is the one whose pseudonyms its prompts hold.
+    """
 
     history: tuple[tuple[str, str], ...]
     groups: frozenset[str]
     where: tuple[str, ...]
+    session: str = ""
 
     @classmethod
     def of(
-        cls, history: Sequence[Message], groups: frozenset[str], where: Sequence[object]
+        cls,
+        history: Sequence[Message],
+        groups: frozenset[str],
+        where: Sequence[object],
+        session: str = "",
     ) -> Talk:
         said = tuple((turn.role, turn.content) for turn in history)
-        return cls(said, groups, tuple(map(str, where)))
+        return cls(said, groups, tuple(map(str, where)), session)
 
     def after(self, question: str, reply: str) -> Talk:
         """The conversation one turn later."""

@@ -22,7 +22,7 @@ from rag.errors import SurefootError
 from rag.models import write_atomic
 from rag.prompt import Packed, template_hash
 from rag.reading import Reading
-from rag.types import Answer, Decoding, Message, Token
+from rag.types import Answer, Decoding, Message, Token, Verdict
 
 FORMAT = 2
 LOG = logging.getLogger("surefoot.trace")
@@ -30,13 +30,17 @@ LOG = logging.getLogger("surefoot.trace")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question with all that was asked with it; `where` are its conditions in words."""
+    """A question with all that was asked with it; `where` are its conditions in words.
+
+    `verdict` is the guard's, where it changed or hid the question: then it can't be asked again.
+    """
 
     question: str
     history: tuple[Message, ...] = ()
     groups: frozenset[str] = frozenset()
     where: tuple[str, ...] = ()
     decoding: Decoding = field(default_factory=Decoding)
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,8 @@ class Made:
     """What an answer was made of, as far as it came. `query` is what passages were judged by.
 
     `check` and `start` are the engine's states in which the check and the answer began. `again` is
-    there where the answer was made once more.
+    there where the answer was made once more. `names` are the pseudonyms of what the model said
+    raw, in their order.
     """
 
     asked: Asked
@@ -64,6 +69,7 @@ class Made:
     check: Start | None = None
     start: Start | None = None
     again: Again | None = None
+    names: Sequence[str] = ()
 
 
 class Tracer:
@@ -123,6 +129,7 @@ def record_of(answer: Answer, made: Made) -> dict[str, Any]:
         "starts": {"check": _start(made.check), "answer": _start(made.start)},
         "generated": generated(made.tokens),
         "again": _again(made.again),
+        "names": list(made.names),
         "answer": _plain(asdict(answer)),
     }
 

@@ -45,6 +45,7 @@ class Traced:
 
     `reading` and `packed` are None where it did not come so far; the passages' hidden parts are
     dots. `generation` is that of the knowledge base, `check` and `start` the engine's states.
+    `names` are the pseudonyms of what the model said raw, in their order.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class Traced:
     generated: Mapping[str, Any]
     answer: Mapping[str, Any]
     again: TracedAgain | None = None
+    names: tuple[str, ...] = ()
 
 
 def find_trace(name: str, kb: Path | None) -> Path:
@@ -123,6 +125,7 @@ def _traced(path: Path, record: Mapping[str, Any]) -> Traced:
         generated=_generated(record["generated"]),
         answer=answer,
         again=again,
+        names=tuple(map(str, record.get("names", ()))),
     )
 
 
@@ -172,7 +175,16 @@ def _asked(row: Mapping[str, Any]) -> Asked:
         groups=frozenset(row["groups"]),
         where=tuple(row["where"]),
         decoding=Decoding(**_frozen_row(row["decoding"])),
+        verdict=_verdict(row.get("verdict")),
     )
+
+
+def _verdict(row: Mapping[str, Any] | None) -> Verdict | None:
+    """The guard's verdict about a question that it changed or hid."""
+    if row is None:
+        return None
+    findings = tuple(Finding(**finding) for finding in row["findings"])
+    return Verdict(Decision(row["decision"]), row["text"], findings, row["status"], row["cause"])
 
 
 def _messages(rows: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:

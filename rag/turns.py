@@ -14,6 +14,7 @@ from pathlib import PurePath
 from ingest.errors import SurefootError
 from rag.config import GroundingConfig
 from rag.safety.redact import masks, redact
+from rag.safety.rules import MASKED
 from rag.types import Answer, AnswerStatus, Citation, Fact, Message, Recalled, Sentence
 
 WITHHELD = "(a question that the guard did not pass)"
@@ -40,7 +41,7 @@ class UnknownConversation(ConversationError):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A place that a sentence cites: the document's characters `start:end`."""
+    """A place that a sentence cites: the document's characters `start:end`, which are `quote`."""
 
     document: str
     path: str
@@ -48,6 +49,7 @@ class Source:
     page: int | None
     start: int
     end: int
+    quote: str = ""
 
     @property
     def name(self) -> str:
@@ -56,10 +58,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A sentence as it was shown, with its sources."""
+    """A sentence as it was shown, with its sources; `support` is None where it claims nothing."""
 
     text: str
     sources: tuple[Source, ...]
+    support: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,7 @@ def _open(wanted: Groups, groups: Groups) -> bool:
 
 def _said(sentence: Sentence, titles: Mapping[str, str]) -> Said:
     sources = (_source(citation, titles) for citation in sentence.citations)
-    return Said(_clean(sentence.text), tuple(sources))
+    return Said(_clean(sentence.text), tuple(sources), sentence.support)
 
 
 def _source(citation: Citation, titles: Mapping[str, str]) -> Source:
@@ -158,6 +161,7 @@ def _source(citation: Citation, titles: Mapping[str, str]) -> Source:
         page=citation.page,
         start=citation.start,
         end=citation.end,
+        quote=_clean(citation.quote),
     )
 
 
@@ -179,8 +183,8 @@ def _asked(question: str, answer: Answer) -> str:
     # A filter that did not run leaves no finding; then nothing was searched for either.
     if blocked or (answer.status == "blocked" and not answer.passages):
         return WITHHELD
-    spans = masks(question, (finding for finding in acted if finding.action == "redact"))
-    return _clean(redact(question, spans))
+    spans = masks(question, (finding for finding in acted if finding.action in MASKED))
+    return _clean(answer.asked or redact(question, spans))
 
 
 def _clean(text: str) -> str:

@@ -12,7 +12,7 @@ from threading import Event
 from typing import Literal, Protocol, runtime_checkable
 
 Stage = Literal["question", "passage", "answer"]
-Action = Literal["keep", "redact", "block"]
+Action = Literal["keep", "redact", "hash", "pseudonym", "block"]
 FilterStatus = Literal["ok", "error", "skipped"]
 AnswerStatus = Literal["answered", "abstained", "blocked"]
 Role = Literal["system", "user", "assistant"]
@@ -29,7 +29,7 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A span of a text that a filter reports. `action` is what the policy made of it."""
+    """A span that a filter reports, of `document` if of a passage. `action` is the policy's."""
 
     stage: Stage
     label: str
@@ -38,6 +38,7 @@ class Finding:
     score: float
     source: str
     action: Action = "keep"
+    document: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,8 +276,9 @@ class Answer:
     """The whole outcome of one question. `text` is exactly what was shown.
 
     `signals` are what the decision to answer rested on (see `rag.abstain`). `where` are the
-    conditions that passages had to meet, joined by " and "; "" for none. `searched` is what was
-    searched for: the question, then words of the conversation's topic; "" if nothing was.
+    conditions that passages had to meet, joined by " and ". `searched` is what was searched for:
+    the question, then words of the conversation's topic. Each is "" for none. `asked` is the
+    question as the guard let it pass.
     """
 
     status: AnswerStatus
@@ -293,6 +295,7 @@ class Answer:
     signals: Mapping[str, float] = field(default_factory=dict)
     where: str = ""
     searched: str = ""
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True)

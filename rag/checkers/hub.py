@@ -44,9 +44,32 @@ class Loaded:
         return GPU_TOKENS if self.model.device.type == "cuda" else CPU_TOKENS
 
 
-def load(name: str, kind: Any) -> Loaded:
-    """A model as `kind`, one of the library's classes, reads it. Raises ConfigError."""
-    folder = local_folder(name)
+class Whole:
+    """One of the library's classes, which gives weights that a folder lacks at random: not here.
+
+    `what` a folder without them is not, in words.
+    """
+
+    def __init__(self, kind: Any, what: str) -> None:
+        self._kind = kind
+        self._what = what
+
+    def from_pretrained(self, folder: Any, **options: Any) -> Any:
+        """The model. Raises ValueError if weights are missing."""
+        model, report = self._kind.from_pretrained(
+            folder, output_loading_info=True, use_safetensors=True, **options
+        )
+        if missing := sorted(report["missing_keys"]):
+            raise ValueError(f"it is no {self._what}: it has no {missing[0]}")
+        return model
+
+
+def load(name: str, kind: Any, field: str = FIELD) -> Loaded:
+    """A model as `kind`, such as one of the library's classes, reads it.
+
+    Raises ConfigError about the setting `field`.
+    """
+    folder = local_folder(name, field)
 
     def read() -> Any:
         config = read_config(folder)
@@ -58,7 +81,7 @@ def load(name: str, kind: Any) -> Loaded:
             trust_remote_code=False,
         )
 
-    return _loaded(name, folder, read)
+    return _loaded(name, folder, read, field)
 
 
 def load_hhem(name: str) -> Loaded:
@@ -134,7 +157,7 @@ def in_batches(
     return rows
 
 
-def _loaded(name: str, folder: Path, read: Callable[[], Any]) -> Loaded:
+def _loaded(name: str, folder: Path, read: Callable[[], Any], field: str = FIELD) -> Loaded:
     """The tokenizer of `folder` and the model that `read` gives, on the GPU if there is one."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(
@@ -144,14 +167,14 @@ def _loaded(name: str, folder: Path, read: Callable[[], Any]) -> Loaded:
         if torch.cuda.is_available():
             model = model.cuda()
     except torch.OutOfMemoryError as error:
-        raise ConfigError(FIELD, f"{name!r} does not fit into GPU memory") from error
+        raise ConfigError(field, f"{name!r} does not fit into GPU memory") from error
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        raise unloadable(name, error) from error
+        raise unloadable(name, error, field) from error
     # The first token, and the answer's, are found by their place.
     tokenizer.padding_side = "right"
     return Loaded(tokenizer, model)
 
 
-def unloadable(name: str, error: Exception) -> ConfigError:
+def unloadable(name: str, error: Exception, field: str = FIELD) -> ConfigError:
     """What a user reads of a model that does not load."""
-    return ConfigError(FIELD, f"cannot load {name!r}: {' '.join(str(error).split())[:200]}")
+    return ConfigError(field, f"cannot load {name!r}: {' '.join(str(error).split())[:200]}")

@@ -17,8 +17,11 @@ def require_local(checker: str) -> None:
         local_folder(name.model)
 
 
-def local_folder(name: str) -> Path:
-    """The folder of a model: itself, or what was fetched of a hub model. Raises ConfigError."""
+def local_folder(name: str, field: str = FIELD) -> Path:
+    """The folder of a model: itself, or what was fetched of a hub model.
+
+    Raises ConfigError about the setting `field`.
+    """
     path = Path(name).expanduser()
     if path.is_dir():
         return path
@@ -28,4 +31,4 @@ def local_folder(name: str) -> Path:
         return Path(snapshot_download(name, local_files_only=True))
     except (OSError, ValueError) as error:
         problem = f"there is no model {name!r} on this machine; a hub model comes with: hf download"
-        raise ConfigError(FIELD, f"{problem} {name}") from error
+        raise ConfigError(field, f"{problem} {name}") from error

@@ -36,6 +36,7 @@ class LlamaCppEngine:
 
     `sha256` names the file's bytes in answers and traces; `window` is in tokens. `slots` prompt
     caches keep the beginnings of as many conversations, each at the cost of its window's memory.
+    `template` takes the place of the model's own chat template.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class LlamaCppEngine:
         window: int = WINDOW,
         threads: int | None = None,
         slots: int = 1,
+        template: str = "",
     ) -> None:
         self.name = name
         self.sha256 = sha256
@@ -57,7 +59,7 @@ class LlamaCppEngine:
         self._latest = threading.local()
         self.window = int(self._llama.n_ctx())
         self._render = jinja_render(
-            self._llama.metadata.get("tokenizer.chat_template") or CHATML,
+            template or self._llama.metadata.get("tokenizer.chat_template") or CHATML,
             bos_token=self._special(self._llama.token_bos()),
             eos_token=self._special(self._llama.token_eos()),
         )

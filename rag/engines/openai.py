@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator, Coroutine, Generator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Generator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from queue import Empty, SimpleQueue
@@ -41,6 +41,7 @@ class OpenAIEngine:
     server gives no log-probabilities, those of a stream's tokens are 0, and a piece of text counts
     as one token; `score` then raises EngineError. `count` takes the place of the server's own
     /tokenize; `counts_exactly` says whether it is exact. `timeout` is in seconds without a word.
+    `template_values` are given to the server's chat template, where it takes any.
     """
 
     # Reading a long prompt costs nothing here.
@@ -56,11 +57,13 @@ class OpenAIEngine:
         count: Counter | None = None,
         counts_exactly: bool = True,
         retries: Retries = Retries(),  # noqa: B008
+        template_values: Mapping[str, Any] | None = None,
     ) -> None:
         self.name, self.window, self.counts_exactly = name, window, counts_exactly
         self.sha256 = hashlib.sha256(f"{base_url}\n{name}".encode()).hexdigest()
         self._key, self._retries = key, retries
         self._logprobs = True
+        self._values = dict(template_values or {})
         self._root = base_url.rstrip("/").removesuffix("/v1")
         self._client = _client(base_url, key, timeout)
         self._loop = asyncio.new_event_loop()
@@ -189,7 +192,7 @@ class OpenAIEngine:
 
     def _body(self, messages: Sequence[Message], decoding: Decoding, limit: int) -> dict[str, Any]:
         """The request. Sampling is named as vLLM, SGLang and llama.cpp name it."""
-        more: dict[str, Any] = {}
+        more: dict[str, Any] = {"chat_template_kwargs": self._values} if self._values else {}
         if decoding.temperature > 0 and decoding.top_k > 0:
             more["top_k"] = decoding.top_k
         if decoding.repetition_penalty != 1.0:

@@ -8,6 +8,8 @@ from typing import Literal, get_args
 from rag.checked import require
 
 Count = Literal["exact", "estimate"]
+# What a served model's name begins with.
+SERVED = "openai:"
 
 
 @dataclass(frozen=True, slots=True)

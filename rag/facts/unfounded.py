@@ -6,7 +6,6 @@ guessed: a sum of two numbers, the year of an age or an acronym spelled out is f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from rag.facts.dates import find_dates
@@ -14,11 +13,12 @@ from rag.facts.mention import Key, Mention, blanked
 from rag.facts.names import Names
 from rag.facts.numbers import find_numbers, implied_numbers
 from rag.facts.quotations import find_quotations, plain
+from rag.safety.pseudonyms import PSEUDONYM
+from rag.safety.redact import MARK
 from rag.types import Flag, FlagKind
 
 # A quotation is searched for in all sources, so there is an end to it; what is over is flagged.
 MOST_QUOTATIONS = 64
-_MARK = re.compile(r"<[A-Z_]+>")
 
 
 class Known:
@@ -27,11 +27,14 @@ class Known:
     def __init__(self, sources: Iterable[str]) -> None:
         self._keys: set[Key] = set()
         self._names = Names()
-        words = [self._add(_masked(source)) for source in sources]
+        self._pseudonyms: set[str] = set()
+        words = [self._add(source) for source in sources]
         self._words = f" {' '.join(words)} "
 
     def _add(self, text: str) -> str:
         """Make known what a source says; its words in one form."""
+        self._pseudonyms.update(match[0] for match in PSEUDONYM.finditer(text))
+        text = _masked(text)
         dates = find_dates(text)
         rest = blanked(text, ((date.start, date.end) for date in dates))
         for mention in (*dates, *find_numbers(rest)):
@@ -50,6 +53,7 @@ class Known:
         spans = ((number.start, number.end) for number in numbers)
         names = blanked(without_dates, spans)
         found += [("name", start, end) for start, end in self._names.unknown(names)]
+        found += self._strangers(segment)
         ordered = sorted(set(found), key=lambda flag: (flag[1], flag[2], flag[0]))
         return tuple(Flag(kind, segment[start:end], start, end) for kind, start, end in ordered)
 
@@ -57,6 +61,12 @@ class Known:
         for mention in mentions:
             if not mention.keys & self._keys:
                 yield mention.kind, mention.start, mention.end
+
+    def _strangers(self, segment: str) -> Iterator[tuple[FlagKind, int, int]]:
+        """Other people than those whose pseudonyms the sources have, if they have any."""
+        for match in PSEUDONYM.finditer(segment) if self._pseudonyms else ():
+            if match[0] not in self._pseudonyms:
+                yield "name", match.start(), match.end()
 
     def _quotations(self, text: str) -> Iterator[tuple[FlagKind, int, int]]:
         for number, (start, end, pieces) in enumerate(find_quotations(text)):
@@ -71,4 +81,4 @@ def unfounded(segment: str, sources: Sequence[str], question: str = "") -> tuple
 
 def _masked(text: str) -> str:
     """Without the marks of hidden details, which say nothing."""
-    return _MARK.sub(lambda match: "|" * len(match.group()), text)
+    return MARK.sub(lambda match: "|" * len(match.group()), text)

@@ -17,6 +17,7 @@ from rag.pipeline import Assistant
 from rag.releases.errors import ReleaseError
 from rag.releases.registry import Registry
 from rag.releases.trial import ArmName, Hits, Trial, hits_of
+from rag.safety.pseudonyms import Session
 from rag.trace import Tracer
 from rag.types import Answer, AnswerEvent, Decoding, Message, Shown
 
@@ -137,9 +138,11 @@ class FallBack(Twin):
         where: Where = (),
         decoding: Decoding | None = None,
         by: str = "",
+        session: Session | None = None,
     ) -> Iterator[AnswerEvent]:
         """As an assistant's, from the candidate or, if it fails unseen, from the stable one."""
-        asked, began = (question, history, groups, cancel, where, decoding, by), time.time_ns()
+        asked = (question, history, groups, cancel, where, decoding, by, session)
+        began = time.time_ns()
         if self._recorder.over:
             # The question has waited for its turn, and the canary is gone.
             yield from self._stable.stream(*asked)

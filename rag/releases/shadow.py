@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from rag.pipeline import Assistant
 from rag.releases.canary import ERRORS, Referee, Twin
 from rag.releases.trial import differences, hits_of
+from rag.safety.pseudonyms import Session
 from rag.types import Answer, AnswerEvent, Decoding, Message
 
 if TYPE_CHECKING:
@@ -142,13 +143,14 @@ class Shadowed(Twin):
         where: Where = (),
         decoding: Decoding | None = None,
         by: str = "",
+        session: Session | None = None,
     ) -> Iterator[AnswerEvent]:
         """As the stable assistant's."""
         answer: Answer | None = None
         self._shadow.enter()
         try:
             for event in self._stable.stream(
-                question, history, groups, cancel, where, decoding, by
+                question, history, groups, cancel, where, decoding, by, session
             ):
                 answer = event if isinstance(event, Answer) else None
                 yield event

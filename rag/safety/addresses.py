@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rag.safety import checks
-from rag.safety.recognizers import Row, row
+from rag.safety.rows import Row, row
 
 _WORD = (
     r"(?:[^\W\d_a-z][\w'’.-]{0,24}|\d{1,3}(?:st|nd|rd|th)|de|la|del|di|da|van|von|der|des|du|le)"

@@ -2,52 +2,77 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ingest.types import Embedder
 from rag.errors import FilterError
+from rag.safety.classifiers.opening import Named
 from rag.safety.features import CachedVectors
-from rag.safety.guard import Guard
-from rag.safety.heads import Heads, load_heads
-from rag.safety.injection import InjectionFilter
-from rag.safety.moderation import ModerationFilter
-from rag.safety.pii import PiiFilter, load_ner
-from rag.safety.policy import DEFAULT, NER_LABELS, STAGES, Policy
-
-WEIGHTS = Path(__file__).parent / "weights"
+from rag.safety.guard import Forgets, Guard
+from rag.safety.lists import DenyFilter, Lists
+from rag.safety.markup import MarkupFilter
+from rag.safety.names.opening import open_names
+from rag.safety.pii import PiiFilter
+from rag.safety.policy import DEFAULT, NER_LABELS, STAGES, Denied, Policy
+from rag.safety.public import Base, PublicData
+from rag.safety.scans import Scans
+from rag.safety.shipped import WEIGHTS as WEIGHTS
+from rag.safety.shipped import build_injection, build_moderation, kept_in
+from rag.safety.vault_key import open_hasher
 
 
 def build_guard(
-    ner_path: Path | None,
+    ner: str | None,
     embedder: Embedder,
     policy: Policy = DEFAULT,
     report_names: bool = False,
     timeout_s: float = 10.0,
+    base: Base | None = None,
+    scans: Scans | None = None,
+    named: Named | None = None,
 ) -> Guard:
-    """A guard with personal data, moderation and injection filters.
+    """A guard with filters of data, markup, harm and injections, and the policy's lists.
 
-    The spaCy model at `ner_path` runs only in stages where the policy acts on names, or in all with
-    `report_names`. Raises FilterError naming the filter if one cannot load, or if names are wanted
-    and `ner_path` is None.
+    The documents that the policy calls public are those of `base`; without it there are none. What
+    the learned filters find in passages is kept in `scans`; personal data is found in no time.
+    Classifiers that are `named` take the place of the shipped ones.
+
+    What `ner` names (see `rag.safety.names.opening`; "" is the shipped tagger) finds names in the
+    stages where the policy acts on them, or in all with `report_names`. Raises FilterError naming
+    the filter if one cannot load, or if names are wanted and `ner` is None.
     """
     vectors = CachedVectors(embedder)
-    moderation = ModerationFilter(load_weights("moderation", embedder), vectors)
-    injection = InjectionFilter(load_weights("injection", embedder), vectors)
-    pii = build_pii(ner_path, policy, report_names)
-    return Guard((pii, injection, moderation), policy, timeout_s, caches=(vectors,))
+    moderation = build_moderation(embedder, vectors, named)
+    injection = build_injection(embedder, vectors, named)
+    pii = build_pii(ner, policy, report_names)
+    lists = build_lists(policy, pii, base)
+    denied = () if policy.denied == Denied() else (DenyFilter(policy.denied),)
+    return Guard(
+        (
+            pii,
+            MarkupFilter(policy.hosts),
+            *denied,
+            *(kept_in(scans, found, embedder, named) for found in (injection, moderation)),
+        ),
+        policy,
+        timeout_s,
+        caches=(vectors, pii, *(f for f in (injection, moderation) if isinstance(f, Forgets))),
+        allows=lists.allows,
+        epoch=lists.epoch,
+        hashed=open_hasher() if policy.uses("hash") else None,
+    )
 
 
-def build_pii(ner_path: Path | None, policy: Policy, report_names: bool = False) -> PiiFilter:
+def build_lists(policy: Policy, pii: PiiFilter, base: Base | None) -> Lists:
+    """What is public. Raises ConfigError where the documents that are hold too much to read."""
+    documents = policy.allowed.documents
+    public = PublicData(base, documents, pii.find) if base and documents else None
+    return Lists(policy.allowed, public)
+
+
+def build_pii(ner: str | None, policy: Policy, report_names: bool = False) -> PiiFilter:
     """The personal data filter alone, with names where they are wanted."""
     stages = [s for s in STAGES if report_names or policy.acts_on(s, NER_LABELS)]
     if not stages:
         return PiiFilter(None)
-    if ner_path is None:
-        raise FilterError("pii", "names are to be found, but there is no spaCy model")
-    return PiiFilter(load_ner(ner_path), stages)
-
-
-def load_weights(name: str, embedder: Embedder) -> Heads:
-    """The shipped heads of a filter. Raises FilterError if they don't fit the embedder."""
-    path = WEIGHTS / f"{name}.safetensors"
-    return load_heads(path, name, embedder.sha256, embedder.dimension)
+    if ner is None:
+        raise FilterError("pii", "names are to be found, but nothing to find them with is named")
+    return PiiFilter(open_names(ner), stages)

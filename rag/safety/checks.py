@@ -16,6 +16,31 @@ _PLACEHOLDER = re.compile(
     r"|true|false|required|optional|string|undefined|process\.env.*|os\.environ.*)$"
 )
 
+_IBAN_LENGTHS = {
+    country: length
+    for length, countries in {
+        15: "NO",
+        16: "BE BI",
+        18: "DK FO FI GL NL SD",
+        19: "MK SI",
+        20: "AT BA EE KZ LT LU MN XK",
+        21: "CH HR LI LV",
+        22: "BG BH CR DE GB GE IE ME RS VA",
+        23: "AE GI IL IQ OM SO TL",
+        24: "AD CZ ES MD PK RO SA SE SK TN VG",
+        25: "LY PT ST",
+        26: "IS TR",
+        27: "DJ FR GR IT MC MR SM",
+        28: "AL AZ BY CY DO GT HU LB NI PL SV",
+        29: "BR EG PS QA UA",
+        30: "JO KW MU YE",
+        31: "MT SC",
+        32: "LC",
+        33: "RU",
+    }.items()
+    for country in countries.split()
+}
+
 
 def digits_of(text: str) -> str:
     return "".join(c for c in text if c.isascii() and c.isdigit())
@@ -38,8 +63,10 @@ def card(text: str) -> bool:
 
 
 def iban(text: str) -> bool:
-    """An international bank account number: its country's length is left open, MOD 97-10 is not."""
+    """An international bank account number: its country's length (ISO 13616) and MOD 97-10."""
     compact = re.sub(r"[ -]", "", text).upper()
+    if len(compact) != _IBAN_LENGTHS.get(compact[:2], len(compact)):
+        return False
     moved = compact[4:] + compact[:4]
     return 15 <= len(compact) <= 34 and int("".join(str(int(c, 36)) for c in moved)) % 97 == 1
 
@@ -133,6 +160,11 @@ def secret(text: str) -> bool:
     """A value made to be hard to guess: letters and digits mixed, high entropy, no placeholder."""
     mixed = re.search(r"\d", text) and re.search(r"[A-Za-z]", text)
     return bool(mixed) and entropy(text) >= 3.0 and not _PLACEHOLDER.search(text)
+
+
+def link_secret(text: str) -> bool:
+    """What a link carries as a key: letters and digits of high entropy, no placeholder."""
+    return secret(text) and len(set(text)) > 6
 
 
 def password(text: str) -> bool:

@@ -28,9 +28,11 @@ Embed = Callable[[Sequence[str]], Vectors]
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """C heads: `dense` (C, dimension), `sparse` (C, BUCKETS), `bias` (C,), `thresholds` (C,).
+    """C heads: `dense` (C, D), `sparse` (C, BUCKETS), `bias` (C,), `thresholds` (C,).
 
-    `gate` (BUCKETS,) and `gate_threshold` decide, before embedding, what cannot matter.
+    D is `views` times the embedder's dimension: 1 for sentence vectors, VIEWS of
+    ingest.encoders.layers where the heads read several layers. `gate` (BUCKETS,) and
+    `gate_threshold` decide, before embedding, what cannot matter.
     """
 
     labels: tuple[str, ...]
@@ -41,6 +43,7 @@ class Heads:
     gate: Floats
     gate_threshold: float
     embedder: str
+    views: int = 1
 
     def score(self, texts: Sequence[str], embed: Embed, gated: bool = True) -> Floats:
         """Probabilities, shape (len(texts), C); 0 where the gate lets a text pass unseen."""
@@ -75,6 +78,7 @@ def load_heads(path: Path, filter_name: str, embedder_sha256: str, dimension: in
             labels=tuple(metadata["labels"]),
             gate_threshold=float(metadata["gate_threshold"]),
             embedder=metadata["embedder_sha256"],
+            views=int(metadata.get("views", 1)),
             **tensors,
         )
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
@@ -92,6 +96,7 @@ def save_heads(heads: Heads, path: Path) -> None:
         "labels": list(heads.labels),
         "gate_threshold": heads.gate_threshold,
         "embedder_sha256": heads.embedder,
+        "views": heads.views,
     }
     tensors: dict[str, npt.NDArray[Any]] = {
         "dense": heads.dense.astype(np.float32),
@@ -107,7 +112,7 @@ def save_heads(heads: Heads, path: Path) -> None:
 def _check(heads: Heads, filter_name: str, embedder_sha256: str, dimension: int) -> None:
     count = len(heads.labels)
     shapes = (heads.dense.shape, heads.sparse.shape, heads.bias.shape, heads.gate.shape)
-    if shapes != ((count, dimension), (count, BUCKETS), (count,), (BUCKETS,)):
+    if shapes != ((count, heads.views * dimension), (count, BUCKETS), (count,), (BUCKETS,)):
         raise FilterError(filter_name, f"weights do not fit the embedder's {dimension} dimensions")
     if heads.embedder != embedder_sha256:
         raise FilterError(

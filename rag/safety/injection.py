@@ -8,6 +8,7 @@ instructions" announces more: the rest of its paragraph goes too, however harmle
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rag.safety.heads import Embed, Heads
@@ -41,6 +42,11 @@ class InjectionFilter:
             found = [_to_paragraph_end(finding, text) for finding in found]
         return found + self._learned(text, units, stage)
 
+    def warm(self, texts: Sequence[str], stage: Stage) -> None:
+        """Embeds what `find` will need for these texts in one batch."""
+        units = [unit.text for text in texts for unit in _units(text, sentences(text), stage)]
+        self._embed(self._heads.worth_a_look(units))
+
     def score(self, text: str) -> float:
         """How sure the filter is that a person's text is an attack, in [0, 1]; nothing skipped."""
         ruled = [finding.score for finding in self._rules(text, "question")]
@@ -57,7 +63,7 @@ class InjectionFilter:
 
     def _learned(self, text: str, units: list[Unit], stage: Stage) -> list[Finding]:
         head = 0 if stage == "question" else 1
-        units = windows(text, units) if stage == "question" else units
+        units = _units(text, units, stage)
         if not units:
             return []
         scores = self._heads.score([unit.text for unit in units], self._embed)[:, head]
@@ -66,6 +72,10 @@ class InjectionFilter:
             for unit, score in zip(units, scores, strict=True)
             if score >= self._heads.thresholds[head]
         ]
+
+
+def _units(text: str, units: list[Unit], stage: Stage) -> list[Unit]:
+    return windows(text, units) if stage == "question" else units
 
 
 def _to_paragraph_end(finding: Finding, text: str) -> Finding:

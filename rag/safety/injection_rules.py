@@ -20,6 +20,48 @@ _ORDERS = (
     r"system messages?|constraints|restrictions|training|commands)"
 )
 _SYSTEM = r"(?:system|initial|hidden|secret|original|base|developer|starting|pre)[ -]?"
+# Verb, then noun: "ne les oubliez pas" and its like are honest.
+_OVERRIDES_ABROAD = (
+    r"\b(?:vergiss|vergesst|vergessen sie|ignorier(?:e|t|en sie)?|missachte)\b(?!.{0,30}\bnicht\b)"
+    r".{0,40}\b(?:anweisung|instruktion|befehl|vorgabe|davor|oben|vorherig|bisherig|aufgabe)"
+    r"\w{0,6}\b",
+    r"\b(?:ignore|ignorez|oublie|oubliez|ne (?:tiens|tenez) pas compte)\b(?! (?:pas|jamais)\b)"
+    r".{0,20}\b(?:les|vos|tes|ces|des)\b.{0,15}\b(?:instructions|consignes|règles|directives)\b"
+    r"|\b(?:oublie|oubliez|ignorez|ne (?:tiens|tenez) pas compte)\b.{0,10}\bce qui précède\b",
+    r"(?<!no )\b(?:ignora|ignore|ignorad|olvida|olvide|olvidad|no hagas? caso)\b.{0,30}"
+    r"\b(?:instrucciones|órdenes|indicaciones|reglas anteriores|lo anterior)\b",
+    r"(?<!non )\b(?:ignora|ignorate|dimentica|dimenticate)\b.{0,30}"
+    r"\b(?:istruzioni|indicazioni|regole precedenti|direttive)\b",
+    r"(?<!não )\b(?:ignore|ignora|esqueça|esquece|desconsidere)\b.{0,30}"
+    r"\b(?:instruções|orientações|regras anteriores|o texto acima)\b",
+    r"\b(?:vergeet|negeer)\b(?!.{0,40}\bniet\b).{0,30}\b(?:instructies|opdrachten|aanwijzingen)\b",
+    r"(?<!nie )\b(?:zapomnij|zignoruj|ignoruj)\b.{0,40}"
+    r"\b(?:instrukcj|polece|zasad|wskazów)\w{1,6}\b",
+    r"(?<!не )\b(?:забудь|забудьте|игнорируй|игнорируйте)\b.{0,40}"
+    r"\b(?:инструкци|указани|правил|команд)\w{1,4}\b",
+    r"(?<!ne )\b(?:zaboravi|zaboravite|zanemari|zanemarite|ignoriraj|ignoriši)\b.{0,30}"
+    r"\b(?:upute|uputstva|instrukcije|naredbe)\b",
+    r"\b(?:talimat|komut)\w{1,10}\b.{0,20}\b(?:unut|unutun|yok say|görmezden gel)\b",
+    r"(?<!不要)(?<!请勿)(?<!不能)(?:忽略|忘记|忘掉|无视|不要理会).{0,12}(?:指令|指示|提示词|命令|规则)",
+    r"(?:指示|命令|ルール|プロンプト).{0,8}(?:無視し(?!ない)|無視せよ|忘れて(?!は))",
+    r"(?:지시|명령|규칙|프롬프트).{0,10}(?:무시하고|무시해|잊어|잊고)",
+    r"(?:تجاهل|انس[َى]?)\s.{0,25}(?:التعليمات|الأوامر|القواعد)",
+)
+_UNBOUND_ABROAD = (
+    r"\b(?:ab jetzt|von nun an|ab sofort) (?:bist|spielst|antwortest|sprichst) du\b.{0,60}"
+    r"\b(?:ohne|keine)\b.{0,15}\b(?:regel|einschränkung|grenze|filter|zensur)\w{0,3}\b",
+    r"\b(?:à partir de maintenant|désormais),? (?:tu es|vous êtes|tu réponds)\b.{0,60}"
+    r"\b(?:sans|aucune?)\b.{0,15}\b(?:règles?|limites?|filtres?|restrictions?|censure)\b",
+    r"\b(?:a partir de|desde) ahora,? (?:eres|serás|actúa)\b.{0,60}"
+    r"\bsin\b.{0,15}\b(?:reglas|límites|filtros|restricciones|censura)\b",
+    r"\b(?:d'ora in poi|da adesso),? (?:sei|sarai|rispondi)\b.{0,60}"
+    r"\bsenza\b.{0,15}\b(?:regole|limiti|filtri|restrizioni|censura)\b",
+    r"\ba partir de agora,? (?:você é|és|aja)\b.{0,60}"
+    r"\bsem\b.{0,15}\b(?:regras|limites|filtros|restrições|censura)\b",
+    r"\b(?:с этого момента|отныне|теперь) ты\b.{0,60}\bбез\b.{0,15}"
+    r"\b(?:правил|ограничений|цензуры|фильтров)\b",
+    r"从现在(?:起|开始).{0,3}你.{0,30}没有.{0,6}(?:规则|限制|约束)",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +97,8 @@ RULES: tuple[InjectionRule, ...] = (
         r"(?:you|i|we)['’]?(?:ve|re|d)?|the)\s+){0,5}(?:above|before|previous(?:ly)?|prior|said|"
         r"told|told you|learned|know|so far|earlier|instructed|written)\b",
     ),
-    _rule(
-        "override",
-        r"\b(?:vergiss|ignorier\w*|missachte)\b.{0,40}\b(?:anweisung\w*|instruktion\w*|befehl\w*|davor"
-        r"|oben|vorherig\w*|aufgaben?)\b"
-        r"|\b(?:ignore[zr]?|oublie[zr]?)\b.{0,20}\b(?:les|vos|tes|ces)\b.{0,30}\b(?:instructions|consignes)\b"
-        r"|\b(?:ignora|olvida)\b.{0,30}\b(?:instrucciones|órdenes|istruzioni)\b",
-    ),
+    *(_rule("override", pattern) for pattern in _OVERRIDES_ABROAD),
+    *(_rule("persona", pattern, 0.9) for pattern in _UNBOUND_ABROAD),
     _rule(
         "new orders",
         r"\b(?:new|updated|real|actual|true|revised) (?:system )?(?:instructions?|prompt|"
@@ -159,5 +196,39 @@ RULES: tuple[InjectionRule, ...] = (
         r"summari[sz]ing|that reads?|who reads?) (?:this|the) (?:\w+ )?(?:must|should|shall"
         r"|is to|are to)",
         0.85,
+    ),
+    _rule(
+        "remote order",
+        r"\bif you(?:'re| are) (?:an?|the) (?:\w{1,12} )?(?:ai|llm|language model|chatbot|bot)"
+        r"(?: (?:assistant|model|agent|system|bot|reviewer))?"
+        r"(?: (?:reading|processing|summari[sz]ing|screening|reviewing|parsing|scanning)"
+        r"[^,.:\n]{0,40})?\s{0,2}[,:]",
+        0.85,
+    ),
+    _rule(
+        "remote order",
+        r"\b(?:do not|don't|never) (?:tell|mention|reveal|show|disclose|repeat|quote)\b[^.\n]{0,20}"
+        r"\bthis (?:instruction|message|note|paragraph|prompt|text|line|sentence)\b[^.\n]{0,30}"
+        r"\b(?:user|human|reader)\b",
+        0.85,
+    ),
+    _rule(
+        "break-out",
+        r"</(?:passages?|context|documents?|sources?|user_input|user|data|question)>\s{0,5}"
+        r"[\W_]{0,8}(?:system|ignore|disregard|forget|new instructions?|assistant|from now on"
+        r"|you must)\b",
+        0.9,
+    ),
+    _rule(
+        "break-out",
+        r"\bend of (?:the )?(?:documents?|context|user input|prompt|passages?|input|data)\b"
+        r"\W{0,20}(?:now ignore|system|ignore|disregard|forget|new (?:instructions?|task)"
+        r"|from now on|you (?:must|are now|will now))\b",
+        0.9,
+    ),
+    _rule(
+        "reveal prompt",
+        r"\b(?:words|text|everything) above(?: this)?,? (?:starting|beginning) (?:with|from)\b",
+        0.9,
     ),
 )

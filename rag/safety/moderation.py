@@ -38,7 +38,7 @@ class ModerationFilter:
     def warm(self, texts: Sequence[str], stage: Stage) -> None:
         """Embeds what `find` will need for these texts in one batch."""
         units = [unit.text for text in texts for unit in _units(text, stage)]
-        self._embed(self._heads.worth_a_look(units))
+        self._embed(self._heads.worth_a_look(units) if _gated(stage) else units)
 
     def scores(self, text: str) -> Mapping[str, float]:
         """The highest probability of every category over the text's windows, nothing skipped."""
@@ -47,6 +47,17 @@ class ModerationFilter:
             return dict.fromkeys(self._heads.labels, 0.0)
         best = self._scored(units, gated=False).max(axis=0)
         return {label: float(p) for label, p in zip(self._heads.labels, best, strict=True)}
+
+    def likelihoods(self, text: str) -> Mapping[str, float]:
+        """How likely the text as a whole is of each category, to rank texts by.
+
+        The mean of the highest score and that of the text in one piece, as far as the embedder
+        reads: a harsh sentence says less where all else is mild.
+        """
+        highest = self.scores(text)
+        whole = self._scored([Unit(0, len(text), text)], gated=False)[0]
+        pairs = zip(highest.items(), whole, strict=True)
+        return {label: (score + float(p)) / 2 for (label, score), p in pairs}
 
     @property
     def thresholds(self) -> Mapping[str, float]:
@@ -57,7 +68,7 @@ class ModerationFilter:
     def _flag(self, units: list[Unit], stage: Stage) -> list[Finding]:
         if not units:
             return []
-        scores = self._scored(units, gated=True)
+        scores = self._scored(units, _gated(stage))
         return [
             Finding(stage, label, unit.start, unit.end, float(row[i]), self.name)
             for unit, row in zip(units, scores, strict=True)
@@ -68,6 +79,11 @@ class ModerationFilter:
     def _scored(self, units: list[Unit], gated: bool) -> npt.NDArray[np.floating]:
         raw = self._heads.score([unit.text for unit in units], self._embed, gated)
         return combine(raw, self._heads.labels)
+
+
+def _gated(stage: Stage) -> bool:
+    """Whether n-grams may say that a text isn't worth a look. A question always is."""
+    return stage != "question"
 
 
 def _units(text: str, stage: Stage) -> list[Unit]:

@@ -9,13 +9,55 @@ is released after more of it: nothing is ever taken back. A blocked segment ends
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+from rag.safety.fenced import OUTSIDE, Fence, opens
 from rag.safety.segment import CAP, Place, advance, next_boundary
 from rag.types import Decision, Released, Verdict
 
 CONTEXT = 200
+_FENCE_MARKS = "`~ \t"
 
 Check = Callable[[str, str], Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """The raw text before a segment, as far as filters look back; it starts in the state `fence`.
+
+    It never starts inside a fence's mark, so that whoever reads it sees code where code is.
+    """
+
+    text: str = ""
+    fence: Fence = OUTSIDE
+    line_start: bool = True
+
+    @property
+    def shown(self) -> str:
+        """What filters see: at most CONTEXT characters, after what opens an open fence again."""
+        return self.fence.reopened + self.text
+
+    def after(self, segment: str) -> Behind:
+        """What is behind the text that follows `segment`."""
+        text = self.text + segment
+        cut = _past_marks(text, max(0, len(text) - CONTEXT))
+        gone = text[:cut]
+        if not gone:
+            return Behind(text, self.fence, self.line_start)
+        fence = self.fence.after(gone, self.line_start)
+        return Behind(text[cut:], fence, gone.endswith(("\n", "\r")))
+
+
+def _past_marks(text: str, cut: int) -> int:
+    """`cut`, moved on where it would leave half a fence's line, or marks that begin no line."""
+    line = max(text.rfind("\n", 0, cut), text.rfind("\r", 0, cut)) + 1
+    if cut == line:
+        return cut
+    if opens(text[line:]):
+        return line + len(text[line:].splitlines(keepends=True)[0])
+    while cut < len(text) and text[cut] in _FENCE_MARKS:
+        cut += 1
+    return cut
 
 
 class StreamGuard:
@@ -29,7 +71,7 @@ class StreamGuard:
         self._pending = ""
         self._scanned = 0
         self._place = Place()
-        self._context = ""
+        self._behind = Behind()
         self._position = 0
         self._index = 0
         self._blocked = False
@@ -67,7 +109,7 @@ class StreamGuard:
         return released
 
     def _release(self, segment: str) -> Released:
-        verdict = _checked(self._check, segment, self._context)
+        verdict = _checked(self._check, segment, self._behind.shown)
         self._blocked = verdict.decision is Decision.BLOCK
         start = self._position
         released = Released(
@@ -79,8 +121,12 @@ class StreamGuard:
         )
         self._index += 1
         self._position += len(segment)
+        opened = self._place.fence.mark
         self._place = advance(self._place, segment)
-        self._context = (self._context + segment)[-CONTEXT:]
+        self._behind = self._behind.after(segment)
+        if released.text != segment and self._place.fence.mark != opened:
+            # The reader may not see this fence, so what follows is no code to rely on.
+            self._behind = replace(self._behind, fence=replace(self._behind.fence, doubt=True))
         return released
 
 

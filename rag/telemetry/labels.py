@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from threading import Lock
+from typing import get_args
 
-from rag.safety.policy import ILLICIT, INJECTION, MODERATION, NER_LABELS, PERSONAL
+from rag.safety.labels import LABELS
+from rag.types import Action
 
 OTHER = "other"
 
-FINDINGS = frozenset({*PERSONAL, *NER_LABELS, *MODERATION, ILLICIT, INJECTION})
+FINDINGS = frozenset(LABELS)
 FINDING_STAGES = frozenset({"question", "passage", "answer"})
-ACTIONS = frozenset({"keep", "redact", "block"})
-FILTERS = frozenset({"pii", "moderation", "injection", "guard", "check"})
+ACTIONS = frozenset(get_args(Action))
+FILTERS = frozenset({"pii", "moderation", "injection", "lists", "markup", "guard", "check"})
 # Those of LOAD are for want of room; the others are what a client did, or a rule that was set.
 LOAD = ("queue", "share", "draining")
 REFUSALS = frozenset({*LOAD, "key", "scope", "rate", "quota", "size", "timeout"})

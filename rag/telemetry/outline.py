@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 from rag.telemetry.measures import (
     StageTime,
@@ -17,7 +18,7 @@ from rag.telemetry.measures import (
     retrieval_of,
     stage_times,
 )
-from rag.types import Answer
+from rag.types import Action, Answer
 
 Attribute = str | bool | int | float | Sequence[str]
 Attributes = Mapping[str, Attribute]
@@ -121,8 +122,8 @@ def _about(stage: str, answer: Answer) -> Attributes:
 
 
 def _guarded(stage: str, answer: Answer) -> dict[str, Attribute]:
-    """How many findings of a stage were kept, redacted and blocked."""
-    found = {f"surefoot.findings.{action}": 0 for action in ("keep", "redact", "block")}
+    """How many findings of a stage met with each action."""
+    found = {f"surefoot.findings.{action}": 0 for action in get_args(Action)}
     for (where, _, action), count in finding_counts(answer).items():
         if where == stage:
             found[f"surefoot.findings.{action}"] += count

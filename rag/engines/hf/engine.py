@@ -27,7 +27,8 @@ class TransformersEngine:
     Many threads may stream at once: `slots` of them decode side by side (0: what memory bears), the
     others wait. Each keeps what some row of the cache knows of its prompt. `lookup` bounds how many
     tokens prompt lookup guesses where one stream decodes alone; `quantize` is "4bit" or "8bit";
-    `compiled` names a torch.compile backend for one stream at a time. Raises EngineError.
+    `compiled` names a torch.compile backend for one stream at a time. `template` takes the place of
+    the model's own chat template. Raises EngineError.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class TransformersEngine:
         lookup: int = 0,
         quantize: str = "",
         compiled: str = "",
+        template: str = "",
     ) -> None:
         loaded = load(name, quantize)
         self.name, self.sha256 = name, loaded.sha256
@@ -50,7 +52,7 @@ class TransformersEngine:
         self._batch = self._open_batch(loaded, slots, lookup, compiled)
         tokens = self._tokenizer.special_tokens_map
         self._render = jinja_render(
-            self._tokenizer.chat_template or CHATML,
+            template or self._tokenizer.chat_template or CHATML,
             bos_token=tokens.get("bos_token", ""),
             eos_token=tokens.get("eos_token", ""),
         )
