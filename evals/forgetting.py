@@ -91,12 +91,13 @@ class Runs:
 
     name = "runs"
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, *folders: Path) -> None:
+        self._folders = folders
 
     def clear(self, trail: Trail, dry_run: bool) -> int:
         """Raises OSError."""
-        runs = sorted(self._folder.iterdir()) if self._folder.is_dir() else []
+        there = [folder for folder in self._folders if folder.is_dir()]
+        runs = [run for folder in there for run in sorted(folder.iterdir())]
         found = [run for run in runs if run.is_dir() and not run.is_symlink() and _in(run, trail)]
         for run in found if not dry_run else ():
             shutil.rmtree(run)

@@ -12,12 +12,15 @@ from typing import Any
 
 from ingest.manifest import read_manifest
 from ingest.store import KnowledgeBase
-from rag.assemble import EMBEDDER, NER
+from rag.assemble import EMBEDDER
 from rag.checkers.local import local_folder
 from rag.checkers.names import JUDGE, parse_name
 from rag.config import Config
 from rag.models import catalogue, sha256_of, spec
 from rag.releases.variant import STAGES_OF_VARIANT
+from rag.safety.classifiers.labels import ROLES
+from rag.safety.classifiers.local import pin
+from rag.safety.names.opening import WEIGHTS
 
 _ROOT = Path(__file__).parents[1]
 _CODE = ("ingest", "rag", "evals/suites", "evals/documents.py")
@@ -36,12 +39,19 @@ def code_hash() -> str:
 
 
 def policy_hash(config: Config, groups: Collection[str] = ()) -> str:
-    """Of what the asker may see, and all settings but the model's name, which stands by itself."""
+    """Of what the asker may see, and all settings but the model's name, which stands by itself.
+
+    Raises ConfigError, ModelUnavailable for classifiers that the guard lacks.
+    """
     stages = asdict(config)
     settings = {name: stages[name] for name in STAGES_OF_VARIANT}
     settings["engine"].pop("model")
     # It says where the threshold came from, which is there itself.
     settings["grounding"].pop("calibrated")
+    # Of a policy's file it is the content that counts, not where it lies.
+    if config.guard.policy_sha256:
+        settings["guard"].pop("policy")
+    settings["guard"]["named"] = [pin(config.guard, role) for role in sorted(ROLES)]
     settings["groups"] = sorted(groups)
     return _short(settings)
 
@@ -101,7 +111,8 @@ def embedder_pin() -> str:
 
 
 def ner_pin() -> str:
-    return f"{NER}:{spec(NER).sha256[:16]}"
+    """Of the shipped tagger; a finder that the config names is in the policy's hash."""
+    return f"names:{sha256_of(WEIGHTS)[:16]}"
 
 
 def _folder_pin(folder: Path) -> str:

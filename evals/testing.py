@@ -73,6 +73,28 @@ class FakeSuite:
         return [share("accuracy", "right"), mean("value", "value", bounds=None)]
 
 
+class Played:
+    """A real suite whose subject is played: `say` is what it does with a case."""
+
+    def __init__(self, suite: Suite, say: Callable[[Case], Outcome], model: str = "played") -> None:
+        self.name, self.fields, self.batch = suite.name, suite.fields, suite.batch
+        self.check, self.score, self.metrics = suite.check, suite.score, suite.metrics
+        self._say = say
+        self._model = model
+
+    def pins(self, options: Options) -> Pins:
+        del options
+        return Pins(self.name, self._model)
+
+    def open(self, options: Options) -> Played:
+        del options
+        return self
+
+    def run(self, cases: Sequence[Case], cancel: Event) -> list[Outcome]:
+        del cancel
+        return [self._say(case) for case in cases]
+
+
 class Silent:
     """A watch that looks away."""
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rag.safety.redact import masks
+from rag.safety.rules import MASKED
 from rag.safety.stream import Check, StreamGuard
 from rag.types import Decision, Verdict
 
@@ -25,15 +26,21 @@ class Delivery:
     """What came of one stream. `visible` are spans of the answer that were shown unmasked.
 
     `first_token` is how many tokens had come when text was first shown, `waited` the seconds of
-    filtering until then; `checked` counts the characters that filters read, context included.
+    filtering until then; `checked` counts the characters that filters read, context included;
+    `delays` are the seconds of each check.
     """
 
     visible: tuple[Span, ...]
     first_token: int
     waited: float
     checked: int
-    seconds: float
+    delays: tuple[float, ...]
     stopped: bool
+
+    @property
+    def seconds(self) -> float:
+        """What filtering took in all."""
+        return sum(self.delays)
 
 
 Buffer = Callable[[Sequence[str], Check], Delivery]
@@ -45,12 +52,16 @@ class _Counted:
     def __init__(self, check: Check) -> None:
         self._check = check
         self.characters = 0
-        self.seconds = 0.0
+        self.delays: list[float] = []
+
+    @property
+    def seconds(self) -> float:
+        return sum(self.delays)
 
     def __call__(self, text: str, context: str) -> Verdict:
         began = time.perf_counter()
         verdict = self._check(text, context)
-        self.seconds += time.perf_counter() - began
+        self.delays.append(time.perf_counter() - began)
         self.characters += len(text) + len(context)
         return verdict
 
@@ -71,8 +82,8 @@ class _Reader:
 
     def delivery(self, tokens: int) -> Delivery:
         first, waited = self._first or (tokens, self._check.seconds)
-        checked, seconds = self._check.characters, self._check.seconds
-        return Delivery(tuple(self._visible), first, waited, checked, seconds, self.stopped)
+        checked, delays = self._check.characters, tuple(self._check.delays)
+        return Delivery(tuple(self._visible), first, waited, checked, delays, self.stopped)
 
 
 def by_segment(tokens: Sequence[str], check: Check) -> Delivery:
@@ -135,7 +146,7 @@ def unmasked(start: int, text: str, verdict: Verdict) -> list[Span]:
     if verdict.decision is Decision.BLOCK:
         return []
     spans, at = [], 0
-    for mask in masks(text, (f for f in verdict.findings if f.action == "redact")):
+    for mask in masks(text, (f for f in verdict.findings if f.action in MASKED)):
         spans.append((start + at, start + mask.start))
         at = mask.end
     spans.append((start + at, start + len(text)))

@@ -61,11 +61,11 @@ def ask(address: Address, secret: str, question: str, timeout_s: float) -> Reply
         connection.close()
 
 
-def ready(address: Address) -> bool:
-    """Whether the server takes questions."""
+def ready(address: Address, path: str = "/readyz") -> bool:
+    """Whether the server takes questions, or what else `path` says it does."""
     connection = http.client.HTTPConnection(*address, timeout=5)
     try:
-        connection.request("GET", "/readyz")
+        connection.request("GET", path)
         return connection.getresponse().status == HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False

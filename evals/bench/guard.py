@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 
 from evals.bench import buffers
 from evals.bench.buffers import Buffer, Delivery, Span
@@ -18,11 +18,13 @@ from evals.bench.harness import Contest, Measure, Missing, Say, Side
 from evals.bench.machine import installed
 from evals.bench.texts import Planted, answers, straddling, tokens
 from ingest.embed import SentenceEmbedder
-from rag.assemble import EMBEDDER, NER
+from rag.assemble import EMBEDDER
 from rag.models import resolve, spec
 from rag.safety.build import build_guard
-from rag.safety.pii import PiiFilter, load_ner
+from rag.safety.names.opening import open_names
+from rag.safety.pii import PiiFilter
 
+SPACY = "en-core-web-sm"
 SIZE = 24
 SENTENCES = 12
 TOKENS_A_SECOND = 20.0
@@ -36,7 +38,7 @@ def plan(size: int, workspace: Path, say: Say) -> list[Contest]:
     del workspace
     say("loading filters")
     streams = max(2, size // 3)
-    ner, folder = resolve(NER), resolve(EMBEDDER)
+    ner, folder = resolve(SPACY), resolve(EMBEDDER)
     embedder = SentenceEmbedder(folder, EMBEDDER, spec(EMBEDDER).sha256)
     return [
         _personal_data(answers(size, SENTENCES), ner),
@@ -52,9 +54,9 @@ def plan(size: int, workspace: Path, say: Say) -> list[Contest]:
 
 def _personal_data(texts: Sequence[Planted], ner: Path) -> Contest:
     version = installed("surefoot") or "source"
-    named, plain = PiiFilter(load_ner(ner)), PiiFilter(None)
+    named, plain = PiiFilter(open_names()), PiiFilter(None)
     sides = [
-        _finder("surefoot, names too", version, texts, lambda text: _spans(named, text)),
+        _finder("surefoot, names too", version, texts, lambda text: _anew(named, text)),
         _finder("surefoot, as answers are filtered", version, texts, lambda t: _spans(plain, t)),
     ]
     missing = []
@@ -66,6 +68,12 @@ def _personal_data(texts: Sequence[Planted], ner: Path) -> Contest:
         missing.append(Missing("presidio", "pip install presidio-analyzer"))
     what = f"personal data in {len(texts)} answers with {_planted(texts)} data planted"
     return Contest("personal-data", what, tuple(sides), missing=tuple(missing))
+
+
+def _anew(finder: PiiFilter, text: str) -> list[Span]:
+    """Without the names that an earlier round has found."""
+    finder.forget()
+    return _spans(finder, text)
 
 
 def _spans(finder: PiiFilter, text: str) -> list[Span]:
@@ -146,6 +154,7 @@ def _figures(texts: Sequence[Planted], found: Sequence[Delivery]) -> dict[str, f
         "harmless_shown_share": (visible - leaked) / max(1, characters - secret),
         "first_shown_tokens": fmean(item.first_token for item in found),
         "first_shown_s": fmean(item.first_token / TOKENS_A_SECOND + item.waited for item in found),
+        "delay_p50_ms": 1000 * median(delay for item in found for delay in item.delays),
         "checked_per_character": sum(item.checked for item in found) / max(1, characters),
         "streams_stopped": float(sum(item.stopped for item in found)),
     }

@@ -32,7 +32,7 @@ KEYS = 4
 TIMES = 2
 TIMEOUT_S = 300.0
 _START_S = 120.0
-_COMMAND = (sys.executable, "-m", "ui.cli")
+COMMAND = (sys.executable, "-m", "ui.cli")
 _ADDRESS = re.compile(r"http://(127\.0\.0\.1):(\d+)")
 _PLENTY = 10**9
 
@@ -49,7 +49,7 @@ def plan(size: int, workspace: Path, say: Say) -> list[Contest]:
     """`size` clients, each with two questions. Raises SurefootError where a command fails."""
     kb = workspace / "kb"
     say("ingesting the sample documents")
-    _surefoot("ingest", str(DOCUMENTS), "--kb", str(kb))
+    surefoot("ingest", str(DOCUMENTS), "--kb", str(kb))
     secrets = [add_key(kb, f"client-{number}") for number in range(KEYS)]
     asked = questions(size)
 
@@ -95,9 +95,7 @@ def measured(replies: Sequence[Reply], seconds: float) -> Measure:
 
 
 @contextmanager
-def serving(
-    kb: Path, log: Path, program: Sequence[str] = _COMMAND, **env: str
-) -> Iterator[Serving]:
+def serving(kb: Path, log: Path, program: Sequence[str] = COMMAND, **env: str) -> Iterator[Serving]:
     """A server of `kb` that is ready, until the end. Raises SurefootError if it does not start."""
     words = [*program, "serve", "--kb", str(kb), "--port", "0"]
     with log.open("wb") as out:
@@ -114,7 +112,7 @@ def serving(
 def add_key(kb: Path, name: str) -> str:
     """The secret of a new key that may ask without end. Raises SurefootError."""
     plenty = ("--rate", str(_PLENTY), "--tokens", str(_PLENTY))
-    made = _surefoot("keys", "add", name, "--kb", str(kb), "--json", *plenty)
+    made = surefoot("keys", "add", name, "--kb", str(kb), "--json", *plenty)
     return str(json.loads(made)["secret"])
 
 
@@ -129,9 +127,9 @@ def _ready(server: subprocess.Popen[bytes], log: Path) -> Address:
     raise SurefootError(f"the server did not start: {last[0] if last else 'it said nothing'}")
 
 
-def _surefoot(*words: str) -> str:
+def surefoot(*words: str) -> str:
     """What a command prints. Raises SurefootError with its last line if it fails."""
-    done = subprocess.run([*_COMMAND, *words], capture_output=True, text=True, check=False)
+    done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False)
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:]
         raise SurefootError(last[0] if last else f"surefoot {words[0]} failed")

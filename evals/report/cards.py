@@ -51,13 +51,14 @@ def worst(run: Run, scores: Sequence[ScoredCase], most: int = MOST) -> list[Card
     chosen = {s.score.id: (place, s) for place, s in ranked[:most] if place.value < 1}
     rows = {case.id: (case, out) for case, out in run.rows() if case.id in chosen}
     return [
-        _card(suite, place, item, *rows[name])
+        card(suite, place, item, *rows[name])
         for name, (place, item) in chosen.items()
         if name in rows
     ]
 
 
-def _card(suite: str, place: Standing, item: ScoredCase, case: Case, outcome: Outcome) -> Card:
+def card(suite: str, place: Standing, item: ScoredCase, case: Case, outcome: Outcome) -> Card:
+    """All there is to see of one case."""
     known = [(name, v) for name, v in sorted(item.score.values.items()) if v is not None]
     known = [pair for pair in known if not pair[0].endswith(_BY_LABEL)]
     values = [(name, f"{v:,.0f}" if v == round(v) else number(v)) for name, v in known]

@@ -25,7 +25,7 @@ from evals.report.words import (
 )
 from evals.rundir import GATE, Run
 from evals.stats.tables import UNIT
-from evals.types import Estimate, RunInfo
+from evals.types import Estimate, Json, RunInfo
 
 _COMMAND = "command"
 _VERDICTS = {
@@ -146,18 +146,22 @@ def gate(run: Run) -> GateWords | None:
     if not path.is_file():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        verdict = str(found["verdict"])
-        return GateWords(
-            verdict,
-            *_VERDICTS.get(verdict, ("none", "–", f"Gate: {verdict}.")),
-            tuple(map(str, found.get("reasons", ()))),
-            _paired(found),
-            tuple(_comparison(line) for line in found.get("lines", ())),
-            tuple(_limit(line) for line in found.get("limits", ())),
-        )
+        return gate_words(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(run.path, f"{GATE} cannot be read ({error})") from error
+
+
+def gate_words(found: Json) -> GateWords:
+    """The gate's verdict, the object of gate.json, in words."""
+    verdict = str(found["verdict"])
+    return GateWords(
+        verdict,
+        *_VERDICTS.get(verdict, ("none", "–", f"Gate: {verdict}.")),
+        tuple(map(str, found.get("reasons", ()))),
+        _paired(found),
+        tuple(_comparison(line) for line in found.get("lines", ())),
+        tuple(_limit(line) for line in found.get("limits", ())),
+    )
 
 
 def failures(run: Run) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
@@ -79,10 +80,16 @@ def render_html(report: Report) -> str:
     return _template().render(report=report)
 
 
-@cache
+def part_html(name: str, value: Any) -> str:
+    """One part of the page by itself, drawn by its macro in blocks.html; every text escaped."""
+    return str(getattr(_templates().get_template("blocks.html").module, name)(value))
+
+
 def _template() -> Template:
+    return _templates().get_template("report.html")
+
+
+@cache
+def _templates() -> Environment:
     loader = FileSystemLoader(Path(__file__).parent / "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=False
-    )
-    return environment.get_template("report.html")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=False)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from evals.types import Case
 from ingest.types import Embedder
-from rag.safety.build import load_weights
 from rag.safety.features import CachedVectors
 from rag.safety.heads import Heads
+from rag.safety.shipped import load_weights
 from rag.safety.units import sentences, windows
 
 _UNITS = 1 << 16
@@ -25,9 +25,10 @@ class HeadBatch:
         self.heads: Heads = load_weights(name, embedder)
         self._embedder = embedder
 
-    def embed(self, cases: Sequence[Case]) -> CachedVectors:
-        """Vectors of everything that the filters will look at in these cases."""
+    def embed(self, cases: Sequence[Case], whole: bool = False) -> CachedVectors:
+        """Vectors of all that the filters will look at in these cases; `whole` texts too."""
         vectors = CachedVectors(self._embedder, _UNITS)
         texts = [case.row["text"] for case in cases]
-        vectors([unit.text for text in texts for unit in windows(text, sentences(text))])
+        units = [unit.text for text in texts for unit in windows(text, sentences(text))]
+        vectors([*units, *(texts if whole else ())])
         return vectors

@@ -11,7 +11,8 @@ from evals.metrics import Metric, Table, auc, recall_at_fpr, share
 from evals.pins import code_hash, embedder_pin, policy_hash
 from evals.suites.base import ABOVE, BELOW, Options, require_flag, require_text, scored, unscored
 from evals.suites.heads import HeadBatch
-from evals.types import Case, Outcome, Pins, Score
+from evals.suites.named import named_subject
+from evals.types import Case, Outcome, Pins, Score, Subject
 from rag.safety.injection import InjectionFilter
 
 
@@ -43,10 +44,11 @@ class InjectionSuite:
         policy = policy_hash(options.config)
         return Pins(self.name, embedder_pin(), policy=policy, code=code_hash())
 
-    def open(self, options: Options) -> InjectionSubject:
+    def open(self, options: Options) -> Subject:
         from rag.assemble import open_plain_embedder
 
-        del options
+        if named := named_subject(self.name, options.config, _judged):
+            return named
         return InjectionSubject(HeadBatch("injection", open_plain_embedder()))
 
     def score(self, case: Case, outcome: Outcome) -> Score:
@@ -72,6 +74,10 @@ class InjectionSuite:
             share("recall", "caught"),
             share("false_positive_rate", "false_alarm", better="lower"),
         ]
+
+
+def _judged(scores: Mapping[str, float], found: frozenset[str]) -> Mapping[str, Any]:
+    return {"score": max(scores.values()), "found": bool(found)}
 
 
 def _outcome(injection: InjectionFilter, case: Case, shared_ms: float) -> Outcome:

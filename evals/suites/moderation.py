@@ -15,7 +15,8 @@ from evals.metrics import Metric, Table, average_precision, f1
 from evals.pins import code_hash, embedder_pin, policy_hash
 from evals.suites.base import ABOVE, BELOW, Options, require_text, scored, unscored
 from evals.suites.heads import HeadBatch
-from evals.types import Case, Outcome, Pins, Score
+from evals.suites.named import named_subject
+from evals.types import Case, Outcome, Pins, Score, Subject
 from rag.safety.moderation import ANY as HARM
 from rag.safety.moderation import ModerationFilter
 
@@ -31,7 +32,8 @@ class ModerationSubject:
 
     def run(self, cases: Sequence[Case], cancel: Event) -> list[Outcome]:
         began = time.perf_counter()
-        moderation = ModerationFilter(self._batch.heads, self._batch.embed(cases))
+        heads, vectors = self._batch.heads, self._batch.embed(cases, whole=True)
+        moderation = ModerationFilter(heads, vectors.seen_by(heads.views))
         shared = (time.perf_counter() - began) * 1000 / max(1, len(cases))
         return [_outcome(moderation, case, shared) for case in cases if not cancel.is_set()]
 
@@ -56,10 +58,11 @@ class ModerationSuite:
         policy = policy_hash(options.config)
         return Pins(self.name, embedder_pin(), policy=policy, code=code_hash())
 
-    def open(self, options: Options) -> ModerationSubject:
+    def open(self, options: Options) -> Subject:
         from rag.assemble import open_plain_embedder
 
-        del options
+        if named := named_subject(self.name, options.config, _judged):
+            return named
         return ModerationSubject(HeadBatch("moderation", open_plain_embedder()))
 
     def score(self, case: Case, outcome: Outcome) -> Score:
@@ -91,10 +94,14 @@ class ModerationSuite:
         return found
 
 
+def _judged(scores: Mapping[str, float], found: frozenset[str]) -> Mapping[str, Any]:
+    return {"scores": scores, "found": sorted(found)}
+
+
 def _outcome(moderation: ModerationFilter, case: Case, shared_ms: float) -> Outcome:
     began = time.perf_counter()
     text = case.row["text"]
-    scores = {label: round(p, 6) for label, p in moderation.scores(text).items()}
+    scores = {label: round(p, 6) for label, p in moderation.likelihoods(text).items()}
     found = sorted({finding.label for finding in moderation.find(text, "question")})
     ms = shared_ms + (time.perf_counter() - began) * 1000
     return Outcome({"scores": scores, "found": found}, ms)

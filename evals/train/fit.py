@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -61,6 +61,13 @@ def read_cases(path: Path) -> list[dict[str, Any]]:
 
 def embed_cached(embedder: Embedder, texts: Sequence[str], cache: Path) -> Vectors:
     """Embeddings of `texts`, kept in `cache` (an .npz of text hashes and vectors) between runs."""
+    return rows_cached(embedder.embed, texts, cache)
+
+
+def rows_cached(
+    embed: Callable[[Sequence[str]], Vectors], texts: Sequence[str], cache: Path
+) -> Vectors:
+    """What `embed` gives for each text, likewise."""
     keys = [sha256(text.encode("utf-8", "replace")).hexdigest() for text in texts]
     known: dict[str, Vectors] = {}
     if cache.exists():
@@ -68,20 +75,24 @@ def embed_cached(embedder: Embedder, texts: Sequence[str], cache: Path) -> Vecto
             known = dict(zip(stored["keys"].tolist(), stored["vectors"], strict=True))
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
     if missing:
-        known.update(zip(missing, embedder.embed(list(missing.values())), strict=True))
+        known.update(zip(missing, embed(list(missing.values())), strict=True))
         np.savez(cache, keys=np.array(list(known)), vectors=np.stack(list(known.values())))
     return np.stack([known[key] for key in keys]).astype(np.float32)
 
 
 def features(texts: Sequence[str], vectors: Vectors) -> sparse.csr_matrix:
     """Embedding and n-gram columns side by side, shape (n, dimension + BUCKETS)."""
+    return sparse.hstack([sparse.csr_matrix(vectors * DENSE_SCALE), gram_columns(texts)]).tocsr()
+
+
+def gram_columns(texts: Sequence[str]) -> sparse.csr_matrix:
+    """N-gram columns, shape (n, BUCKETS)."""
     seen = [grams(text) for text in texts]
     ends = np.cumsum([0, *(len(g.buckets) for g in seen)])
     values = np.concatenate([np.full(len(g.buckets), g.weight) for g in seen])
     columns = np.concatenate([g.buckets for g in seen])
     grid = sparse.csr_matrix((values, columns, ends), shape=(len(texts), BUCKETS))
-    dense = sparse.csr_matrix(vectors * DENSE_SCALE)
-    return sparse.hstack([dense, grid * SPARSE_SCALE]).tocsr()
+    return (grid * SPARSE_SCALE).tocsr()
 
 
 def fit_head(

@@ -1,164 +1,212 @@
 """Trains the moderation heads: python -m evals.train.moderation DATA EMBEDDER_FOLDER CACHE
 
-DATA is the development data (its licences: see the card that is written beside the weights).
-Prints cross-validated figures, and writes rag/safety/weights/moderation.safetensors and .md.
+DATA is the development data (its licences: see the card that is written beside the weights), CACHE
+an .npz for what the encoder says of each text. Prints figures by five folds and by leaving sources
+out, and writes rag/safety/weights/moderation.safetensors, .figures.md and .curves.svg.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import average_precision_score, f1_score
+import numpy.typing as npt
 
 from evals.train.fit import (
+    FOLDS,
+    SPARSE_SCALE,
     Example,
-    Fitted,
     Floats,
-    benign_sentences,
-    benign_threshold,
+    Mask,
     best_f1_threshold,
-    embed_cached,
-    features,
-    fit_gate,
-    fit_head,
-    read_cases,
+    gram_columns,
+    rows_cached,
     sigmoid,
 )
+from evals.train.logistic import Columns, Linear, fit_linear
+from evals.train.moderation_report import Scored, curves, report
+from evals.train.moderation_texts import LABELS, examples
 from evals.train.tools import load_embedder, write_weights
+from ingest.encoders.layers import VIEWS
+from rag.safety.build import WEIGHTS
 from rag.safety.heads import Heads
-from rag.safety.moderation import ANY, combine
+from rag.safety.moderation import combine
+from rag.safety.policy import ILLICIT
 
-CATEGORIES = (
-    "SEXUAL",
-    "HATE",
-    "VIOLENCE",
-    "HARASSMENT",
-    "SELF_HARM",
-    "SEXUAL_MINORS",
-    "HATE_THREATENING",
-    "VIOLENCE_GRAPHIC",
-)
-ILLICIT = "ILLICIT"
-LABELS = (*CATEGORIES, ILLICIT, ANY)
-OTHERS = ("hatecheck", "davidson", "wikitox", "surge")
-SAFE_TYPED = ("wildguard_benign", "notinject", "squad-questions", "deepset")
-# Ordinary questions to documents; every other one is kept back to be measured on.
-SAFE_QUESTIONS = ("qa-clapnq", "qa-mtrag", "rewrite-cast")
-PROSE = ("squad", "python-devguide", "python-peps", "owasp-cheatsheets", "prometheus-docs")
+# The root mean square of all dense columns of a text together, against 3 of its n-grams.
+DENSE_SCALE = 4.0
+# Of texts without harm, this share may be flagged by one head.
 BENIGN_RATE = 0.0005
-# Only a question is blocked for it, and the benign set holds borderline questions.
-ILLICIT_RATE = 0.002
+# Only a question is blocked as ILLICIT: of harmless look-alikes, and of ordinary typed texts.
+LOOKALIKE_RATE = 0.04
+TYPED_RATE = 0.012
+GATE_MISSES = 0.01
+UNSEEN = ("refusal-xstest", "refusal-harmful", "refusal-donotanswer", "lookalikes")
 
 
-def examples(data: Path) -> Iterator[Example]:
-    """Every training text whose licence lets weights ship."""
-    cases = data / "cases"
-    for row in read_cases(cases / "moderation-openai.jsonl.gz"):
-        yield _moderation(row, "openai", 1.0)
-    for name in OTHERS:
-        for row in read_cases(cases / f"moderation-{name}.jsonl.gz"):
-            yield _moderation(row, name, 0.3)
-    for name in ("xstest", "cyber-benign", "harmful", "donotanswer"):
-        for row in read_cases(cases / f"refusal-{name}.jsonl.gz"):
-            known = {ILLICIT: int(not row["safe"])}
-            if row["safe"]:
-                known.update(dict.fromkeys(LABELS, 0))
-            yield Example(str(row["text"]), f"refusal-{name}", known, 0.5)
-    for name in ("piguard", "mix", "deepset"):
-        for row in read_cases(cases / f"injection-{name}.jsonl.gz"):
-            if row["source"] in SAFE_TYPED and not row["injection"]:
-                safe = dict.fromkeys(LABELS, 0)
-                yield Example(str(row["text"]), "typed-benign", safe, 0.3)
-    for name in SAFE_QUESTIONS:
-        for row in list(read_cases(cases / f"{name}.jsonl.gz"))[::2]:
-            yield Example(str(row["query"]), "typed-benign", dict.fromkeys(LABELS, 0), 0.3)
-    for sentence in benign_sentences(data, PROSE, 1200):
-        yield Example(sentence, "prose", dict.fromkeys(LABELS, 0), 0.3)
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Makes views comparable: each is centred and of one length on average. Folds into a head."""
+
+    centre: Floats
+    factor: Floats
+
+    def __call__(self, rows: Floats) -> Floats:
+        scaled: Floats = ((rows - self.centre) * self.factor).astype(np.float32)
+        return scaled
+
+    def folded(self, head: Linear) -> tuple[Floats, float]:
+        """Weights and bias for rows that were not scaled."""
+        weights = head.dense * self.factor
+        return weights, head.bias - float(self.centre @ weights)
 
 
-def _moderation(row: dict[str, object], source: str, weight: float) -> Example:
-    labels = row["labels"]
-    assert isinstance(labels, dict)
-    known = {k.upper(): int(v) for k, v in labels.items() if v is not None and k != "any"}
-    given = labels.get("any", row.get("any"))
-    if given is not None:
-        known[ANY] = int(given)
-    return Example(str(row["text"]), source, known, weight, str(row.get("cluster", "")))
+def scale_of(rows: Floats) -> Scale:
+    """From what is seen of all texts, shape (n, VIEWS * dimension)."""
+    centre = rows.mean(0)
+    spread = ((rows - centre) ** 2).mean(0).reshape(VIEWS, -1).sum(1)
+    factor = DENSE_SCALE / np.sqrt(VIEWS * spread)
+    return Scale(centre, np.repeat(factor, rows.shape[1] // VIEWS).astype(np.float32))
 
 
-def thresholds(items: list[Example], scores: Floats) -> Floats:
-    """For each head the higher of: best F1 on its reference set, the rate of benign texts."""
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The texts, and all that is seen of them."""
+
+    items: list[Example]
+    columns: Columns
+
+    def truth(self, label: str) -> Floats:
+        """1, 0, or -1 where it isn't known, shape (n,)."""
+        return np.array([e.labels.get(label, -1) for e in self.items])
+
+    def fit(self, label: str, rows: Mask) -> Linear:
+        """A head from those of `rows` (n,), a mask, that know the label."""
+        truth = self.truth(label)
+        known = np.flatnonzero(rows & (truth >= 0))
+        weight = np.array([self.items[i].weight for i in known])
+        return fit_linear(self.columns.take(known), truth[known] == 1, weight)
+
+    def out_of_fold(self, label: str) -> Floats:
+        """Logits (n,), each by a fit that had not seen the text's fold."""
+        folds = np.array([e.fold for e in self.items])
+        found = np.zeros(len(self.items))
+        for fold in range(FOLDS):
+            held_out = np.flatnonzero(folds == fold)
+            found[held_out] = self.fit(label, folds != fold).logits(self.columns.take(held_out))
+        return found
+
+    def unseen(self, label: str, source: str) -> Floats:
+        """Logits of the texts of `source`, by a fit without any of them."""
+        mine = np.array([e.source == source for e in self.items])
+        return self.fit(label, ~mine).logits(self.columns.take(np.flatnonzero(mine)))
+
+
+def thresholds(items: Sequence[Example], scores: Floats) -> Floats:
+    """For each head the higher of: best F1 where it is defined, what few harmless texts reach."""
     source = np.array([e.source for e in items])
-    benign = np.isin(source, ("prose", "typed-benign"))
-    chosen = []
-    for column, label in enumerate(LABELS):
-        truth = np.array([e.labels.get(label, -1) for e in items])
-        asked = (
-            source == "openai"
-            if label != ILLICIT
-            else np.array([n.startswith("refusal") for n in source])
-        )
-        known = asked & (truth >= 0)
-        best = best_f1_threshold(scores[known, column], truth[known])
-        rate = ILLICIT_RATE if label == ILLICIT else BENIGN_RATE
-        chosen.append(max(best, benign_threshold(scores[benign, column], rate)))
+    chosen = [
+        _illicit(source, items, scores[:, column])
+        if label == ILLICIT
+        else _harm(source, items, scores[:, column], label)
+        for column, label in enumerate(LABELS)
+    ]
     return np.array(chosen)
 
 
-def report(items: list[Example], scores: Floats, cut: Floats) -> list[str]:
-    """Cross-validated figures, one line each."""
-    source = np.array([e.source for e in items])
-    lines = []
-    for column, label in enumerate(LABELS):
-        truth = np.array([e.labels.get(label, -1) for e in items])
-        for name in sorted(set(source)):
-            known = (source == name) & (truth >= 0)
-            if 0 < truth[known].sum() < known.sum():
-                s, t = scores[known, column], truth[known]
-                f1 = f1_score(t, s >= cut[column])
-                auprc = average_precision_score(t, s)
-                lines.append(f"{label} on {name}: AUPRC {auprc:.3f}, F1 {f1:.3f} (n={len(t)})")
-    flagged = np.any(scores >= cut, axis=1)
-    for name in ("prose", "typed-benign", *sorted(n for n in set(source) if "refusal" in n)):
-        share = flagged[source == name].mean()
-        lines.append(f"flagged of {name}: {share:.2%} (n={(source == name).sum()})")
-    return lines
+def _harm(
+    source: npt.NDArray[np.str_], items: Sequence[Example], scores: Floats, label: str
+) -> float:
+    truth = np.array([e.labels.get(label, -1) for e in items])
+    known = (source == "openai") & (truth >= 0)
+    benign = np.isin(source, ("prose", "typed-benign", "questions"))
+    best = best_f1_threshold(scores[known], truth[known])
+    return max(best, reached_by(scores[benign], BENIGN_RATE))
+
+
+def _illicit(source: npt.NDArray[np.str_], items: Sequence[Example], scores: Floats) -> float:
+    safe = np.array([e.labels.get(ILLICIT) == 0 for e in items])
+    lookalike = scores[safe & (source == "refusal-xstest")]
+    typed = scores[np.isin(source, ("typed-benign", "questions", "refusal-cyber-benign"))]
+    return max(reached_by(lookalike, LOOKALIKE_RATE), reached_by(typed, TYPED_RATE))
+
+
+def reached_by(scores: Floats, rate: float) -> float:
+    """The lowest score that at most `rate` of these reach."""
+    return float(np.nextafter(np.quantile(scores, 1 - rate, method="higher"), 2.0))
+
+
+def nested(items: Sequence[Example], scores: Floats) -> Mask:
+    """What is flagged (n, C), each fold at thresholds chosen on the other folds."""
+    folds = np.array([e.fold for e in items])
+    flagged: Mask = np.zeros(scores.shape, np.bool_)
+    for fold in range(FOLDS):
+        others = np.flatnonzero(folds != fold)
+        cut = thresholds([items[int(i)] for i in others], scores[others])
+        flagged[folds == fold] = scores[folds == fold] >= cut
+    return flagged
 
 
 def main(data: Path, embedder_folder: Path, cache: Path) -> None:
     if not (data / "cases").is_dir():
         sys.exit(f"the development data is not at {data}: nothing was trained")
     embedder = load_embedder(embedder_folder)
-    items = list({e.text: e for e in reversed(list(examples(data)))}.values())
+    items = examples(data)
     texts = [e.text for e in items]
-    table = features(texts, embed_cached(embedder, texts, cache))
-    fitted = [fit_head(table, items, label, embedder.dimension) for label in LABELS]
-    scores = combine(sigmoid(np.stack([f.out_of_fold for f in fitted], axis=1)), LABELS)
+    rows = rows_cached(embedder.layers, texts, cache)
+    scale = scale_of(rows)
+    task = Task(items, Columns(scale(rows), gram_columns(texts)))
+    logits = np.stack([task.out_of_fold(label) for label in LABELS], axis=1)
+    scores = combine(sigmoid(logits), LABELS)
     cut = thresholds(items, scores)
-    positive = np.array([max(e.labels.values(), default=0) == 1 for e in items])
-    gate = fit_gate(table, positive, items)
-    matters = (scores >= cut).any(axis=1) & positive
-    gate_at = float(np.quantile(gate.out_of_fold[matters], 0.01))
-    lines = report(items, scores, cut)
-    benign = np.array([e.source == "prose" for e in items])
-    passed = (gate.out_of_fold[benign] >= gate_at).mean()
-    lines.append(f"benign prose that the gate lets through to the heads: {passed:.1%}")
-    write_weights("moderation", _heads(fitted, cut, gate, gate_at, embedder.sha256), lines)
+    gate, gate_at = _gate(task, scores, cut)
+    unseen = {name: sigmoid(task.unseen(ILLICIT, name)) for name in UNSEEN}
+    found = Scored(items, scores, nested(items, scores), cut, unseen)
+    heads = _heads(task, scale, cut, gate, gate_at, embedder.sha256)
+    write_weights("moderation", heads, report(found))
+    (WEIGHTS / "moderation.curves.svg").write_text(curves(found), encoding="utf-8")
 
 
-def _heads(fitted: list[Fitted], cut: Floats, gate: Fitted, gate_at: float, sha: str) -> Heads:
+def _gate(task: Task, scores: Floats, cut: Floats) -> tuple[Linear, float]:
+    """The n-gram head that stands before the others, and the logit from which it lets through.
+
+    No question passes it, so it need not know what is wrong to ask for.
+    """
+    harms = [column for column, label in enumerate(LABELS) if label != ILLICIT]
+    marked = [
+        Example(e.text, e.source, _harmful(e.labels), e.weight, e.cluster) for e in task.items
+    ]
+    bare = Columns(np.zeros((len(marked), 0), np.float32), task.columns.grid)
+    alone = Task(marked, bare)
+    matters = (scores >= cut)[:, harms].any(axis=1) & (alone.truth("gate") == 1)
+    head = alone.fit("gate", np.ones(len(marked), bool))
+    at = float(np.quantile(alone.out_of_fold("gate")[matters], GATE_MISSES))
+    return head, at - head.bias
+
+
+def _harmful(labels: Mapping[str, int]) -> dict[str, int]:
+    """Whether a text is of any category but ILLICIT, as far as that is known."""
+    harms = [value for label, value in labels.items() if label != ILLICIT]
+    return {"gate": max(harms)} if harms else {}
+
+
+def _heads(task: Task, scale: Scale, cut: Floats, gate: Linear, gate_at: float, sha: str) -> Heads:
+    """The heads from all texts, for rows as the encoder gives them."""
+    fitted = [task.fit(label, np.ones(len(task.items), bool)) for label in LABELS]
+    folded = [scale.folded(head) for head in fitted]
     return Heads(
         labels=LABELS,
-        dense=np.stack([f.dense for f in fitted]).astype(np.float32),
-        sparse=np.stack([f.sparse for f in fitted]).astype(np.float32),
-        bias=np.array([f.bias for f in fitted], np.float32),
+        dense=np.stack([weights for weights, _ in folded]).astype(np.float32),
+        sparse=np.stack([head.grid for head in fitted]) * SPARSE_SCALE,
+        bias=np.array([bias for _, bias in folded], np.float32),
         thresholds=cut.astype(np.float32),
-        gate=gate.sparse.astype(np.float32),
-        gate_threshold=gate_at - gate.bias,
+        gate=gate.grid * SPARSE_SCALE,
+        gate_threshold=gate_at,
         embedder=sha,
+        views=VIEWS,
     )
 
 

@@ -17,9 +17,8 @@ from evals.seen import SEEN, TRAINED, fingerprint
 from evals.train.fit import read_cases
 from evals.train.grounding import TRAIN as GROUNDING
 from evals.train.injection import ALLOWED, ALLOWED_ATTACKS
-from evals.train.moderation import OTHERS
+from evals.train.moderation_texts import OTHERS, REFUSALS
 
-REFUSALS = ("xstest", "cyber-benign", "harmful", "donotanswer")
 INJECTIONS = ("deepset", "piguard", "mix")
 # Which suites read weights that were trained on a file of this kind.
 AFFECTED = {
