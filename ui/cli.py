@@ -25,6 +25,8 @@ from ui.commands import (
     replay,
     serve,
     telemetry,
+    users,
+    vault,
 )
 from ui.commands import eval as evaluation
 from ui.commands import ingest as ingest_command
@@ -64,6 +66,8 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(models.app, name="models")
 app.add_typer(release.app, name="release")
 app.add_typer(telemetry.app, name="telemetry")
+app.add_typer(users.app, name="users")
+app.add_typer(vault.app, name="vault")
 app.add_typer(audit.app, name="audit")
 app.command("replay")(replay.replay)
 app.command("doctor")(doctor.doctor)

@@ -60,7 +60,7 @@ class IngestProgress:
     those are left to whoever reads the report.
     """
 
-    STAGES = ("read", "chunk", "embed", "index")
+    STAGES = ("read", "chunk", "embed", "index", "scan")
 
     def __init__(self, console: Console = ERR, failures: bool = True) -> None:
         self._failures = failures

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from rag.conversations import Conversation
-from rag.turns import Source, Turn
-from rag.types import Dropped
+from rag.turns import Source, Turn, turn_of
+from rag.types import Answer, Dropped
 from ui.review_view import printable
 from ui.view import place, short
 
@@ -85,6 +85,17 @@ def markdown(conversation: Conversation) -> str:
     return printable("\n".join(lines) + "\n")
 
 
+def answer_markdown(answer: Answer) -> str:
+    """An answer as a Markdown text, each sentence with the numbers of its sources and their quotes.
+
+    For whoever reads the answer: what was shown, and nothing else.
+    """
+    turn = turn_of(1, "", "", answer, frozenset())
+    text, sources = _marked(turn, _inert)
+    lines = [text, "", *(_reference(*item) for item in enumerate(sources, 1))]
+    return printable("\n".join(lines).strip() + "\n")
+
+
 def history_note(dropped: Iterable[Dropped]) -> str:
     """What became of earlier turns in a prompt, in one line; "" if all of them are in it."""
     turns = {row.turn: row.kept for row in dropped if row.turn is not None}
@@ -118,6 +129,11 @@ def _marked(turn: Turn, escape: Callable[[str], str] = str) -> tuple[str, list[S
         parts.append(escape(body) + " " * bool(marks) + "".join(marks))
         parts.append(said.text[len(body) :] or " ")
     return "".join(parts).strip(), list(numbers)
+
+
+def _reference(number: int, source: Source) -> str:
+    quote = f": “{_inert(' '.join(source.quote.split()))}”" if source.quote else ""
+    return f"{number}. {_inert(_place(source))}{quote}"
 
 
 def _place(source: Source) -> str:

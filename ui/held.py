@@ -38,6 +38,10 @@ class Held:
     def history(self) -> tuple[Message, ...]:
         return history_of(self.earlier)
 
+    def begun(self) -> str:
+        """Its id, also before its first turn. Raises ConversationError."""
+        return self.store.begin(self.key)
+
     def keep(self, question: str, answer: Answer) -> Kept:
         """Keep the turn. Raises ConversationError."""
         return self.store.add(self.key, question, answer, self.groups, self.earlier)

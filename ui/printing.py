@@ -6,10 +6,19 @@ from collections.abc import Iterable, Iterator
 
 from rich.markup import escape
 
+from rag.safety.rules import MASKED
 from rag.types import Answer, AnswerEvent, Sentence, Shown
 from ui.console import OUT
 from ui.conversation_view import history_note
-from ui.view import Numbering, flag_mark, short, source_name, support_mark, version_note
+from ui.view import (
+    Numbering,
+    flag_mark,
+    left_out_lines,
+    short,
+    source_name,
+    support_mark,
+    version_note,
+)
 
 QUOTE_WIDTH = 160
 FLAG = "⚑"
@@ -97,6 +106,8 @@ def _print_facts(answer: Answer) -> None:
     if masked:
         facts.append("masked: " + ", ".join(sorted(masked)))
     OUT.print(f"  [dim]{escape(' · '.join(facts))}[/]")
+    for line in left_out_lines(answer):
+        OUT.print(f"  [dim]{escape(line)}[/]")
     if note := history_note(answer.tokens.dropped):
         OUT.print(f"  [dim]{escape(note)}[/]")
     times = answer.timings_ms
@@ -108,4 +119,4 @@ def _print_facts(answer: Answer) -> None:
 
 
 def _labels(answer: Answer) -> set[str]:
-    return {finding.label for finding in answer.findings if finding.action == "redact"}
+    return {finding.label for finding in answer.findings if finding.action in MASKED}

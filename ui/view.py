@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import PurePath
 from typing import Any
 
+from rag.safety.left_out import HIDDEN, left_out
 from rag.types import Answer, Citation, Finding, Passage, Sentence, Shown
 
 Json = dict[str, Any]
@@ -58,6 +59,16 @@ def twins(passage: Passage) -> str:
 
 def finding_json(finding: Finding) -> Json:
     return asdict(finding)
+
+
+def left_out_lines(answer: Answer) -> list[str]:
+    """What of which document was kept from the model, and why; [] for nothing."""
+    names = {p.document: _plain_name(p) for p in answer.passages}
+    return left_out(answer.findings, names)
+
+
+def _plain_name(passage: Passage) -> str:
+    return PurePath(passage.path).name if passage.title in ("", HIDDEN) else passage.title
 
 
 def sentence_json(sentence: Sentence) -> Json:

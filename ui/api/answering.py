@@ -26,6 +26,7 @@ from ui.api.chat import trace_id
 from ui.api.keys import Key
 from ui.api.service import Service
 from ui.held import Held
+from ui.sessions import Veil
 
 LOG = logging.getLogger("surefoot.serve")
 
@@ -59,7 +60,8 @@ def respond(service: Service, ask: Ask, cancel: Event) -> Generator[AnswerEvent,
 def _answered(service: Service, ask: Ask, cancel: Event) -> Iterator[AnswerEvent]:
     served = service.router.pick(ask.conversation)
     how = decoding(served.assistant, ask)
-    if served.fresh:
+    # Pseudonyms are those of one conversation: no other may have its answers.
+    if served.fresh or served.assistant.guard.policy.uses("pseudonym"):
         yield from _made(service, served.assistant, ask, how, cancel)
         return
     with service.cache.flight(partial(_key, service, served, ask, how), cancel) as flight:
@@ -100,10 +102,18 @@ def _made(
 def _spoken(
     service: Service, assistant: Assistant, ask: Ask, how: Decoding, cancel: Event
 ) -> Iterator[AnswerEvent]:
-    """The assistant's events; with its answer, what is counted and kept of it."""
-    for event in assistant.stream(
-        ask.question, ask.history, ask.groups, cancel, ask.where, how, ask.key.id
-    ):
+    """The assistant's events for the caller; what is counted and kept of its answer."""
+    veil = Veil.of(assistant.guard.policy, service.sessions, ask.held, ask.groups)
+    asked = (ask.question, ask.history, ask.groups, cancel, ask.where, how, ask.key.id)
+    events = assistant.stream(*asked, veil.session)
+    yield from veil.through(_counted(service, assistant, ask, events))
+
+
+def _counted(
+    service: Service, assistant: Assistant, ask: Ask, events: Iterator[AnswerEvent]
+) -> Iterator[AnswerEvent]:
+    """The events as they were made; with the answer, what is counted and kept of it."""
+    for event in events:
         if isinstance(event, Answer):
             service.limits.spend(ask.key, event.tokens.prompt + event.tokens.completion)
             _keep(ask, event)
@@ -148,7 +158,7 @@ def _sample(service: Service, assistant: Assistant, ask: Ask, answer: Answer) ->
         return
     earlier = ask.held.rests_on() if ask.held is not None else ()
     try:
-        asked = Asked(ask.question, answer, plain(ask.history), earlier)
+        asked = Asked(answer.asked or ask.question, answer, plain(ask.history), earlier)
         Audit(service.review, every).offer(asked)
     except ReviewError as error:
         LOG.error("an answer was not sampled: %s", error)

@@ -17,6 +17,7 @@ from rag.conversations import Conversations
 from rag.releases.live import LiveRouter
 from rag.releases.opening import open_router
 from rag.releases.router import Served
+from rag.safety.vault_opening import LateSessions
 from rag.telemetry.telemetry import open_telemetry
 from ui.api.admission import Admission
 from ui.api.errors import RETRY_S, ApiError
@@ -79,6 +80,7 @@ def open_service(kb: Path, config: Config) -> tuple[Service, Callable[[], None]]
         pool=ThreadPoolExecutor(serve.workers + serve.queue + SPARE, "surefoot-answer"),
         chores=ThreadPoolExecutor(CHORES, "surefoot-chore"),
         life=Life(),
+        sessions=LateSessions(kb),
     )
 
     def load() -> None:

@@ -10,17 +10,16 @@ from typing import Annotated, Any, Protocol, TypeVar, runtime_checkable
 from fastapi import APIRouter, File, Form, Query, UploadFile
 from fastapi.responses import JSONResponse
 
-from ingest.forget import forget
 from ingest.receipt import read_receipt
-from ingest.selection import Selection
 from ingest.types import DocumentRecord
 from ui.api.caller import REFUSALS, Caller, Reader, Wired, Writer
 from ui.api.errors import ApiError
 from ui.api.service import Service
-from ui.api.uploads import MOST_FILES, Sent, remove_files, take_in
+from ui.api.uploads import MOST_FILES, take_in
 from ui.api.wire import DocumentsReply, ErrorReply, ForgottenReply, UploadReply
-from ui.commands.kb_forget import places
+from ui.forgetting import NotYours, forget_for
 from ui.page.shelf import visible
+from ui.uploads import Sent
 
 T = TypeVar("T")
 MB = 10**6
@@ -102,17 +101,14 @@ def _forgotten(service: Service, caller: Caller, document: str) -> dict[str, Any
 
     Raises ApiError, KnowledgeBaseError.
     """
-    mine = {record.document: record for record in _visible(service, caller)}
-    selection, where = Selection((document,)), places(service.kb)
-    if document not in mine:
+    mine = _visible(service, caller)
+    if document not in {record.document for record in mine}:
         raise ApiError(404, "unknown_document", "there is no such document for this key")
-    meant = forget(service.kb, selection, where, dry_run=True).documents
-    if not all(name in mine and mine[name].groups <= caller.key.groups for name in meant):
-        line = "others than this key's groups may see it too; its keeper can forget it"
-        raise ApiError(403, "groups", line)
-    done = forget(service.kb, selection, where)
+    try:
+        done = forget_for(service.kb, mine, caller.key.groups, document)
+    except NotYours as error:
+        raise ApiError(403, "groups", str(error)) from error
     service.cache.clear()
-    remove_files(service.uploads, [path for name in meant for path in mine[name].paths])
     assert done.receipt is not None
     receipt = asdict(read_receipt(done.receipt).receipt)
     service.audit.note("forgotten", caller.key.id, receipt=done.receipt.name)

@@ -19,13 +19,14 @@ from rag.answers import AnswerCache, index_stamp
 from rag.config import ServeConfig
 from rag.conversations import Conversations
 from rag.releases.router import Served
+from rag.safety.pseudonyms import Sessions
 from ui.api.admission import Admission
 from ui.api.damper import Damper
 from ui.api.keys import KeyStore
 from ui.api.life import Life
 from ui.api.limits import Limits
+from ui.uploads import UPLOADS
 
-UPLOADS = "uploads"
 LOG = logging.getLogger("surefoot.serve")
 
 
@@ -86,6 +87,7 @@ class Service:
     pool: Executor
     chores: Executor
     life: Life
+    sessions: Sessions
     strangers: Damper = field(default_factory=Damper)
 
     @property

@@ -1,53 +1,32 @@
-"""Files that clients send: where they may lie, what they may be, and how they enter the base.
-
-Each lies in a folder of its own with a random name, inside the base's upload folder. Of the
-client's name only letters, digits and hyphens are kept, so that a citation says something.
-"""
+"""Files that clients send: how they enter the base. Where they lie is in `ui.uploads`."""
 
 from __future__ import annotations
 
-import re
-import secrets
-import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from ingest.build import ingest
 from ingest.load import Limits
 from ingest.plan import Change, Outcome
 from ingest.types import Embedder, IngestReport
+from ui import uploads
 from ui.api.errors import ApiError
+from ui.uploads import Sent, UploadError, remove
 
-# What people keep documents in. No corpora: their lines choose their own ids, also taken ones.
-_KINDS = "pdf docx pptx xlsx odt ods odp epub html htm xhtml md markdown rst txt csv tsv json eml"
-SUFFIXES = frozenset(f".{kind}" for kind in _KINDS.split())
 MOST_FILES = 20
 WAIT_S = 30.0
-_LONGEST_STEM = 60
-_UNSAFE = re.compile(r"[^A-Za-z0-9]+")
-_PIECE = 1 << 20
+_STATUS = {"unknown_suffix": 400, "too_large": 413}
 _GONE = frozenset({Outcome.REMOVED})
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A file as a client sends it: its name there, and its bytes."""
-
-    name: str
-    file: IO[bytes]
 
 
 def safe_name(name: str) -> str:
     """A file name that can do no harm. Raises ApiError for one whose suffix no reader knows."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        known = " ".join(sorted(SUFFIXES))
-        raise ApiError(400, "unknown_suffix", f"files of these kinds are taken: {known}")
-    stem = _UNSAFE.sub("-", path.stem).strip("-")[:_LONGEST_STEM].strip("-")
-    return f"{stem or 'document'}{suffix}"
+    try:
+        return uploads.safe_name(name)
+    except UploadError as error:
+        raise _refusal(error) from error
 
 
 def take_in(
@@ -78,36 +57,22 @@ def take_in(
             changed=changes.append,
         )
     except BaseException:
-        _remove(places)
+        remove(places)
         raise
     failed = {failure.path for failure in report.failed}
-    _remove([place for place in places if str(place) in failed])
+    remove([place for place in places if str(place) in failed])
     return _told(report, changes, {str(p): n for p, n in zip(places, names, strict=True)})
 
 
-def remove_files(folder: Path, paths: Sequence[str]) -> None:
-    """Remove those of these files that lie in the upload folder; others are not ours."""
-    root = folder.resolve()
-    _remove([path for path in map(Path, paths) if path.is_relative_to(root)])
-
-
 def _write(sent: Sent, folder: Path, name: str, most: int) -> Path:
-    place = folder.resolve() / secrets.token_hex(16) / name
-    place.parent.mkdir(mode=0o700, parents=True)
-    left = most
-    with place.open("xb") as out:
-        while piece := sent.file.read(_PIECE):
-            left -= len(piece)
-            if left < 0:
-                _remove([place])
-                raise ApiError(413, "too_large", f"a file has more than {most:,} bytes")
-            out.write(piece)
-    return place
+    try:
+        return uploads.write(sent, folder, name, most)
+    except UploadError as error:
+        raise _refusal(error) from error
 
 
-def _remove(places: Sequence[Path]) -> None:
-    for place in places:
-        shutil.rmtree(place.parent, ignore_errors=True)
+def _refusal(error: UploadError) -> ApiError:
+    return ApiError(_STATUS[error.code], error.code, str(error))
 
 
 def _told(

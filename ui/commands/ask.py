@@ -48,8 +48,10 @@ def ask(
       surefoot ask "How many days of leave do I have?" --kb ~/kb --tokens
     """
     from rag.pipeline import Assistant
+    from rag.safety.vault_opening import LateSessions
     from ui.console import emit_json
     from ui.printing import answer_of, kept, print_answer
+    from ui.sessions import Veil
     from ui.view import answer_json, confidence_json
 
     _not_empty(question)
@@ -59,19 +61,21 @@ def ask(
     assistant = Assistant.open(kb, model)
     history = held.history if held is not None else ()
     shown: list[Shown] = []
-    events = kept(assistant.stream(question, history, groups, where=chosen), shown)
+    veil = Veil.of(assistant.guard.policy, LateSessions(kb), held, groups)
+    made = assistant.stream(question, history, groups, where=chosen, session=veil.session)
+    events = kept(veil.through(made), shown)
     if json:
         answer = answer_of(events)
         sure = {"token_confidence": confidence_json(shown)} if tokens else {}
-        emit_json({**answer_json(answer), **sure, **_kept(held, question, answer)})
+        emit_json({**answer_json(answer), **sure, **_kept(held, question, veil.made)})
     else:
         from ui.heat import print_heat
 
-        answer = print_answer(events)
+        print_answer(events)
         if tokens:
             print_heat(shown)
-        _kept(held, question, answer)
-    _audit(kb, assistant.config.review.audit_every, question, answer, held)
+        _kept(held, question, veil.made)
+    _audit(kb, assistant.config.review.audit_every, question, veil.made, held)
 
 
 def search(
@@ -146,7 +150,8 @@ def _audit(kb: Path, every: int, question: str, answer: Answer, held: Held | Non
 
     before = (held.told(), held.rests_on()) if held is not None else ((), ())
     try:
-        Audit(ReviewQueue(beside(kb)), every).offer(Asked(question, answer, *before))
+        said = answer.asked or question
+        Audit(ReviewQueue(beside(kb)), every).offer(Asked(said, answer, *before))
     except ReviewError as error:
         ERR.print(f"not kept for review: {error}", markup=False)
 

@@ -24,11 +24,10 @@ def verify(kb: KbOption, json: JsonOption = False) -> None:
 
     A log that was sealed with a key needs it in SUREFOOT_AUDIT_KEY.
     """
-    from rag.audit import audit_key
-    from rag.audit_chain import verify as check
+    from rag.audit import audit_key, checked
     from ui.console import emit_json
 
-    report = check(_folder(kb), audit_key())
+    report = checked(_folder(kb), audit_key())
     if json:
         emit_json({"ok": report.ok, **asdict(report)})
     else:

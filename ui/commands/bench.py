@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rag.errors import SurefootError
-from ui.options import JsonOption
+from ui.options import JsonOption, ModelOption
 
 REPEATS = 5
 
@@ -92,6 +92,17 @@ def serve(
     _bench("serve", size, repeats, out, json)
 
 
+@app.command("paint")
+def paint(
+    size: Annotated[int | None, _size("pages after the first of each server")] = None,
+    repeats: RepeatsOption = REPEATS,
+    out: OutOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The chat's first page in a real browser, beside the emptiest page of Streamlit."""
+    _bench("paint", size, repeats, out, json)
+
+
 @app.command("eval")
 def evaluate(
     size: Annotated[int | None, _size("cases; an eighth as many texts for the runner")] = None,
@@ -103,13 +114,44 @@ def evaluate(
     _bench("eval", size, repeats, out, json)
 
 
+@app.command("attacks")
+def attacks(
+    size: Annotated[int | None, _size("attacks; all 96 where not given")] = None,
+    model: ModelOption = None,
+    journal: Annotated[
+        Path | None, typer.Option(help="Keep each case here; the same command goes on with it.")
+    ] = None,
+    out: OutOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Instructions planted in documents: how often they win, with and without the defence."""
+    import tempfile
+
+    from evals.bench.attacks import run
+    from evals.bench.attacks_report import as_json, lines, report
+    from rag.config import load
+    from ui.console import emit_json
+
+    for path in (out, journal):
+        _require_folder(path)
+    config = load().with_model(model)
+    with tempfile.TemporaryDirectory(prefix="surefoot-attacks-") as folder:
+        made = report(config.engine.model, list(run(Path(folder), config, size, journal, _say)))
+    if out is not None:
+        _write(out, as_json(made))
+    if json:
+        emit_json(as_json(made))
+        return
+    for line in lines(made):
+        typer.echo(line)
+
+
 def _bench(name: str, size: int | None, repeats: int, out: Path | None, json: bool) -> None:
     from evals.bench.harness import run_bench
     from evals.bench.show import as_json, lines
     from ui.console import emit_json
 
-    if out is not None and not out.resolve().parent.is_dir():
-        raise SurefootError(f"cannot write {out}: there is no such folder")
+    _require_folder(out)
     module = import_module(f"evals.bench.{name}")
     result = run_bench(name, module.plan, size or module.SIZE, repeats, _say)
     if out is not None:
@@ -119,6 +161,11 @@ def _bench(name: str, size: int | None, repeats: int, out: Path | None, json: bo
         return
     for line in lines(result):
         typer.echo(line)
+
+
+def _require_folder(path: Path | None) -> None:
+    if path is not None and not path.resolve().parent.is_dir():
+        raise SurefootError(f"cannot write {path}: there is no such folder")
 
 
 def _say(line: str) -> None:

@@ -10,7 +10,7 @@ import typer
 from ui.options import GroupOption, JsonOption, KbOption
 
 if TYPE_CHECKING:
-    from rag.conversations import Conversations
+    from rag.conversations import Conversation, Conversations
 
 HELP = """Conversations held with a knowledge base.
 
@@ -67,7 +67,7 @@ def show(
     from ui.console import emit_json
     from ui.conversation_view import conversation_lines, whole_json
 
-    found = _conversations(kb).get(key, frozenset(group or ()))
+    found = _readable(kb, key, frozenset(group or ()))
     if json:
         emit_json(whole_json(found))
         return
@@ -138,11 +138,27 @@ def export(
     from ui.console import emit_json
     from ui.conversation_view import markdown, whole_json
 
-    found = _conversations(kb).get(key, frozenset(group or ()))
+    found = _readable(kb, key, frozenset(group or ()))
     if json:
         emit_json(whole_json(found))
     else:
         typer.echo(markdown(found), nl=False)
+
+
+def _readable(kb: Path, key: str, groups: frozenset[str]) -> Conversation:
+    """One, with what its pseudonyms stand for where the policy lets these groups see it."""
+    from dataclasses import replace
+
+    from rag.config import load
+    from rag.restored import may_restore, restored_turns
+    from rag.safety.policy import policy_of
+    from rag.safety.vault_opening import LateSessions
+
+    found = _conversations(kb).get(key, groups)
+    if not may_restore(policy_of(load().guard), groups):
+        return found
+    session = LateSessions(kb).of(found.id)
+    return replace(found, turns=restored_turns(found.turns, session.value))
 
 
 def _conversations(kb: Path) -> Conversations:

@@ -50,7 +50,7 @@ def doctor(json: JsonOption = False) -> None:
     missing += [f"model {name}: {models[name]}" for name in defaults if models[name] != "ready"]
     if packages["llama-cpp-python"] is None:
         missing.append("package llama-cpp-python (the CPU engine)")
-    missing += _lacking_checker()
+    missing += _lacking_checker() + _lacking_classifiers()
     cards = _cards()
     machine = _machine(home(), cards)
     report = {
@@ -60,7 +60,9 @@ def doctor(json: JsonOption = False) -> None:
         "models": models,
         "home": str(home()),
         "engine": _engine(packages),
+        "vault": _vault(),
         "choice": asdict(_choice(machine, cards, packages["torch"] or "")),
+        "guard": _classifiers(),
         "missing": missing,
     }
     if json:
@@ -84,6 +86,36 @@ def _lacking_checker() -> list[str]:
     except ConfigError as error:
         return [str(error)]
     return []
+
+
+def _lacking_classifiers() -> list[str]:
+    """What is wrong with the classifiers that the config names for the guard, if anything."""
+    from rag.config import load
+    from rag.errors import SurefootError
+    from rag.safety.classifiers.local import require_classifiers
+
+    try:
+        require_classifiers(load().guard)
+    except SurefootError as error:
+        return [str(error)]
+    return []
+
+
+def _classifiers() -> dict[str, str]:
+    """What classifies for the guard, by filter."""
+    from rag.config import load
+
+    guard = load().guard
+    return {"moderation": guard.moderation or "shipped", "injection": guard.injection or "shipped"}
+
+
+def _vault() -> str:
+    """Where what pseudonyms stand for is kept."""
+    from rag.safety.vault_key import KEY_VARIABLE, has_key
+
+    if has_key():
+        return f"sealed with the key that {KEY_VARIABLE} gives"
+    return f"in memory only, for one session each; {KEY_VARIABLE} keeps it (surefoot vault key)"
 
 
 def _version(package: str) -> str | None:
@@ -183,9 +215,12 @@ def _print(report: dict[str, Any]) -> None:
     )
     typer.echo(f"cache      {report['home']}")
     typer.echo(f"engine     {report['engine']}")
+    typer.echo(f"vault      {report['vault']}")
     choice = report["choice"]
     typer.echo(f"choice     --model {choice['model']} ({choice['engine']}, {choice['dtype']})")
     typer.echo(f"           {choice['why']}")
+    for name, found in report["guard"].items():
+        typer.echo(f"guard      {name:<24} {found}")
     for name, found in report["packages"].items():
         typer.echo(f"package    {name:<24} {found or 'not installed'}")
     for name, found in report["models"].items():

@@ -24,24 +24,48 @@ class StageName(StrEnum):
     answer = "answer"
 
 
+StageOption = Annotated[StageName, typer.Option(help="What kind of text it is.")]
+PolicyOption = Annotated[
+    str | None,
+    typer.Option("--policy", "-p", help="strict, balanced, research, or a TOML file like those."),
+]
+ExplainOption = Annotated[
+    bool, typer.Option("--explain", help="Read nothing; print the rules in force.")
+]
+
+
 def guard(
-    stage: Annotated[StageName, typer.Option(help="What kind of text it is.")] = StageName.answer,
+    stage: StageOption = StageName.answer,
+    policy: PolicyOption = None,
+    explain: ExplainOption = False,
     json: JsonOption = False,
 ) -> None:
     """Filter standard input: personal data is masked, harmful content and injections blocked.
+
+    What is done with each finding, the policy says: see --explain.
 
     Examples:
 
       surefoot guard < reply.txt
 
       echo "Call me on +44 131 496 0131" | surefoot guard --json
+
+      echo "Ann Lee lives in Leith" | surefoot guard --policy strict --stage passage
+
+      surefoot guard --explain --policy strict
     """
-    from rag.assemble import open_embedder, open_guard
     from rag.config import load
     from ui.console import emit_json
+    from ui.guard_view import policy_json, print_policy
+
+    config = load().with_policy(policy)
+    if explain:
+        emit_json(policy_json(config.guard)) if json else print_policy(config.guard)
+        return
+    from rag.assemble import open_embedder, open_guard
 
     text = _read_input()
-    filters = open_guard(load(), open_embedder(), report_names=True)
+    filters = open_guard(config, open_embedder(), report_names=True)
     result = _filtered(filters, text, stage.value)
     if json:
         emit_json(result)

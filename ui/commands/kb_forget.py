@@ -40,9 +40,10 @@ def forget(
     """Remove documents for good: from every table and file of the base, and from what quotes them.
 
     That is their text, chunks, vectors and words, earlier versions and copies of the same text,
-    traces, turns of conversations, reviews, cases made of these, and evaluation runs. Earlier
-    generations of the base go too, so a rollback can't bring anything back. A signed receipt says
-    what was removed, with hashes and counts. Stopped midway, the same command goes on.
+    traces, turns of conversations, values in the vault, reviews, cases made of these, and
+    evaluation runs. Earlier generations of the base go too, so a rollback can't bring anything
+    back. A signed receipt says what was removed, with hashes and counts. Stopped midway, the same
+    command goes on.
 
     The files themselves are not touched: the next ingest of their folder brings them back.
 
@@ -72,14 +73,19 @@ def places(kb: Path) -> list[Place]:
     from evals.review.types import beside
     from ingest.quotes import Traces
     from rag.conversations import Conversations
+    from rag.safety.vault_opening import place_of
+    from rag.scan import ForgottenScans
+    from ui.evaluation_runs import RUNS
 
     queue = ReviewQueue(beside(kb))
     return [
         Traces(kb / "traces"),
+        ForgottenScans(kb),
         Conversations.beside(kb),
+        *place_of(kb),
         PromotedCases(queue),
         Reviews(queue),
-        Runs(runs_folder()),
+        Runs(runs_folder(), kb / RUNS),
     ]
 
 

@@ -45,6 +45,7 @@ def replay(
     from dataclasses import replace
 
     from rag.assemble import open_replayer
+    from rag.found_again import base_of
     from rag.replay import replay_json
     from rag.traced import find_trace, read_trace
     from ui.console import emit_json
@@ -52,7 +53,7 @@ def replay(
     from ui.view import confidence_json
 
     traced = read_trace(find_trace(trace, kb))
-    replayer = open_replayer(traced)
+    replayer = open_replayer(traced, base_of(traced, kb))
     model = replayer.model_part(traced)
     if not model.same:
         typer.echo(f"model {traced.model.name}: {model.note}", err=True)

@@ -1,1 +1,1 @@
-"""What keepers of a service load into Prometheus and Grafana. Data only; nothing here is served."""
+"""What keepers of a service look at: files for Prometheus and Grafana, and counts of their own."""

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rag.types import Answer, Sentence
-from ui.page.details import details_html
 from ui.page.marks import escape, inline, legend, sentences_html
 from ui.page.sources import nearest_html, sources_html
-from ui.page.words import label_name
-from ui.view import Numbering
+from ui.page.words import label_name, rephrase
+from ui.view import Numbering, left_out_lines
 
 STOPPED = "stopped by the reader"
 _UNKNOWN = re.compile(r"^I don['’]t know:\s*")
@@ -27,17 +26,18 @@ def question_html(question: str) -> str:
 
 def partial_html(sentences: Sequence[Sentence], group: str) -> str:
     """An answer while it is being written."""
-    return f'<div class="sf-answer">{sentences_html(sentences, Numbering(), (), group)}</div>'
+    text = sentences_html(sentences, Numbering(), (), group)
+    return f'<div class="sf-answer" role="log">{text}</div>'
 
 
 def answer_html(answer: Answer, group: str) -> str:
-    """A whole answer in its state, with its sources and the reasons for it."""
-    return _body(answer, group, True) + _withheld(answer) + details_html(answer)
+    """A whole answer in its state, with its sources."""
+    return _body(answer, group, True) + _notes(answer)
 
 
 def said_html(answer: Answer, group: str) -> str:
     """An answer in its state, by itself: its sources are beside it."""
-    return _body(answer, group, False) + _withheld(answer)
+    return _body(answer, group, False) + _notes(answer)
 
 
 def evidence_html(answer: Answer) -> str:
@@ -125,8 +125,10 @@ def _answered(answer: Answer, sentences: Sequence[Sentence], group: str, sources
 def _abstained(answer: Answer, sources: bool) -> str:
     lead = _NEAREST.split(_UNKNOWN.sub("", answer.text))[0].strip()
     lead = lead[:1].upper() + lead[1:]
-    body = f"<p>{inline(lead)}</p>{nearest_html(answer.passages) if sources else ''}"
-    return state("unknown", "I don’t know", body, f"Why: {cause_words(answer.cause)}")
+    nearest = nearest_html(answer.passages) if sources else ""
+    body = f"<p>{inline(lead)} {escape(rephrase(answer.cause))}</p>{nearest}"
+    cause = cause_words(answer.cause)
+    return state("unknown", "I don’t know", body, f"Why: {cause}" if cause else "")
 
 
 def _blocked(answer: Answer, group: str, sources: bool) -> str:
@@ -146,12 +148,15 @@ def _stopped(answer: Answer, group: str, sources: bool) -> str:
     return state("unknown", "Stopped", "<p>You stopped before anything could be shown.</p>")
 
 
-def _withheld(answer: Answer) -> str:
+def _notes(answer: Answer) -> str:
+    """What was kept from the reader, and what from the model."""
+    said = [*_withheld(answer), *left_out_lines(answer)]
+    return "".join(f'<p class="sf-note">{escape(line)}</p>' for line in said)
+
+
+def _withheld(answer: Answer) -> list[str]:
     if not answer.withheld:
-        return ""
-    said = (
-        "1 sentence was withheld because no source supports it."
-        if answer.withheld == 1
-        else f"{answer.withheld} sentences were withheld because no source supports them."
-    )
-    return f'<p class="sf-note">{said}</p>'
+        return []
+    if answer.withheld == 1:
+        return ["1 sentence was withheld because no source supports it."]
+    return [f"{answer.withheld} sentences were withheld because no source supports them."]

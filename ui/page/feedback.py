@@ -23,16 +23,15 @@ QUEUED = "Noted. A reviewer will look at it."
 
 def row(turn: Turn, number: int, queue: ReviewQueue) -> None:
     """Thumbs and a flag; once one was used, what became of it."""
-    if turn.answer is None:
+    if turn.answer is None or turn.past is not None:
         return
     if turn.noted:
-        st.html(f'<p class="sf-note" role="status">{turn.noted}</p>')
+        st.html(f'<p class="sf-note" role="status">{turn.noted}</p>', width="content")
         return
-    with st.container(key=f"feedback-{number}", horizontal=True, gap="xsmall"):
-        _button("Good answer", "thumb_up", f"good-{number}", liked, turn, queue)
-        _button("Bad answer", "thumb_down", f"bad-{number}", doubted, turn, queue)
-        with st.popover("Flag for review", icon=":material/flag:", type="tertiary"):
-            _flag(turn, number, queue)
+    _button("Good answer", "thumb_up", f"good-{number}", liked, turn, queue)
+    _button("Bad answer", "thumb_down", f"bad-{number}", doubted, turn, queue)
+    with st.popover("Flag for review", icon=":material/flag:", type="tertiary"):
+        _flag(turn, number, queue)
 
 
 def liked(turn: Turn, queue: ReviewQueue) -> None:

@@ -11,16 +11,14 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape as escape_html
 
-from rag.safety.policy import INJECTION, MODERATION, NER_LABELS, PERSONAL
+from rag.safety.labels import LABELS
 from rag.types import Passage, Sentence
 from ui.page.sources import card, veiled
 from ui.page.words import label_name
 from ui.view import Numbering, flag_mark, support_mark
 
-LABELS = (*PERSONAL, *NER_LABELS, *MODERATION, INJECTION)
-
 _PIECES = re.compile(
-    rf"<(?P<label>{'|'.join(LABELS)})>"
+    rf"<(?P<label>{'|'.join(LABELS)})(?:[_:](?P<which>[1-9]\d{{0,8}}|[0-9a-f]{{6,8}}))?>"
     r"|`(?P<code>[^`\n]+)`"
     r"|\*\*(?P<strong>[^*\n]+)\*\*"
 )
@@ -97,7 +95,9 @@ def _pieces(text: str) -> str:
 
 def _piece(match: re.Match[str]) -> str:
     if label := match["label"]:
-        return f'<span class="sf-pill">{escape(label_name(label))} hidden</span>'
+        return (
+            f'<span class="sf-pill">{escape(label_name(label))} {match["which"] or "hidden"}</span>'
+        )
     tag = "code" if match["code"] else "strong"
     return f"<{tag}>{_pieces(match[tag])}</{tag}>"
 

@@ -12,16 +12,15 @@ from pathlib import Path
 from typing import Any, get_args
 
 import streamlit as st
-from streamlit.navigation.page import StreamlitPage
 
 from evals.review.case import case_of
 from evals.review.queue import ReviewQueue
 from evals.review.stand_ins import StandIns, open_pseudonymiser
-from evals.review.types import LABELS, Item, ReviewError, State
+from evals.review.types import LABELS, Item, ReviewError, State, beside
 from ingest.errors import SurefootError
 from ui.page import cards
 from ui.page import review_cards as draw
-from ui.page.marks import escape_markdown
+from ui.page.context import Context, Reader
 
 SHOWN = 500
 STATES: tuple[State, ...] = get_args(State)
@@ -34,9 +33,10 @@ def pseudonymiser() -> StandIns:
     return open_pseudonymiser()
 
 
-def page(queue: ReviewQueue, kb: Path, groups: frozenset[str], chat_at: StreamlitPage) -> None:
-    """The page for a reviewer of these groups."""
-    state = _sidebar(queue, chat_at)
+def page(context: Context) -> None:
+    """The page for a reviewer: cases of the reader's groups, and of none."""
+    queue, kb, groups = ReviewQueue(beside(context.kb)), context.kb, context.reader.groups
+    state = _sidebar(queue, context.reader)
     with st.container(key="review"):
         _trouble()
         everything = queue.items(state, SHOWN)
@@ -45,17 +45,15 @@ def page(queue: ReviewQueue, kb: Path, groups: frozenset[str], chat_at: Streamli
         if item is None:
             st.html(draw.empty_html(state, str(kb)))
         else:
-            _case(queue, item, items, kb)
+            _case(queue, item, items, context)
         if hidden := draw.hidden_html(len(everything) - len(items)):
             st.html(hidden)
 
 
-def _sidebar(queue: ReviewQueue, chat_at: StreamlitPage) -> State:
+def _sidebar(queue: ReviewQueue, reader: Reader) -> State:
     counts = queue.counts()
     with st.sidebar:
         st.html('<div class="sf-side"><div class="sf-kicker">Review</div><h2>Answers</h2></div>')
-        if st.button("Back to the chat", width="stretch"):
-            st.switch_page(chat_at)
         state: State = st.session_state.setdefault("review-state", "open")
         for name in STATES:
             st.button(
@@ -66,10 +64,18 @@ def _sidebar(queue: ReviewQueue, chat_at: StreamlitPage) -> State:
                 on_click=_show,
                 args=(name,),
             )
-        if "review-name" not in st.session_state:
-            st.session_state["review-name"] = _me()
-        st.text_input("Reviewer", key="review-name", max_chars=100)
+        _reviewer(reader)
     return state
+
+
+def _reviewer(reader: Reader) -> None:
+    """Whose decisions these are: of who has signed in, else of the name that is typed."""
+    if reader.name:
+        st.session_state["review-name"] = reader.name
+        return
+    if "review-name" not in st.session_state:
+        st.session_state["review-name"] = _me()
+    st.text_input("Reviewer", key="review-name", max_chars=100)
 
 
 def _me() -> str:
@@ -99,7 +105,7 @@ def _chosen(queue: ReviewQueue, items: list[Item], groups: frozenset[str]) -> It
     return items[0] if items else None
 
 
-def _case(queue: ReviewQueue, item: Item, items: list[Item], kb: Path) -> None:
+def _case(queue: ReviewQueue, item: Item, items: list[Item], context: Context) -> None:
     st.session_state["review-item"] = item.id
     _head(item, items)
     left, right = st.columns([3, 2], gap="large")
@@ -109,7 +115,7 @@ def _case(queue: ReviewQueue, item: Item, items: list[Item], kb: Path) -> None:
         _actions(queue, item)
         form = FORMS.get(st.session_state.get("review-form", ""))
         if form is not None:
-            form(queue, item, kb)
+            form(queue, item, context)
     with right:
         st.html(draw.evidence_html(item) + draw.events_html(queue.events(item.id)))
 
@@ -210,10 +216,10 @@ def _typed(key: str) -> str:
     return str(st.session_state.get(key) or "").strip()
 
 
-def _correct(queue: ReviewQueue, item: Item, kb: Path) -> None:
+def _correct(queue: ReviewQueue, item: Item, context: Context) -> None:
     """The right answer, one wording a line, or that there is none."""
-    del kb
-    titles = {name: escape_markdown(title) for name, title in item.documents.items()}
+    del context
+    titles = item.documents
     shown = "" if item.answer.status != "answered" else " ".join(item.answer.text.split())
     none, words, relevant, note = (_key(item, name) for name in ("none", "words", "from", "note"))
 
@@ -236,17 +242,17 @@ def _correct(queue: ReviewQueue, item: Item, kb: Path) -> None:
         _finish("Save", save)
 
 
-def _dismiss(queue: ReviewQueue, item: Item, kb: Path) -> None:
-    del kb
+def _dismiss(queue: ReviewQueue, item: Item, context: Context) -> None:
+    del context
     note = _key(item, "why")
     with st.container(key="review-form"):
         st.text_input("Why is there nothing to learn from it?", max_chars=1000, key=note)
         _finish("Dismiss it", lambda: queue.dismiss(item, _typed("review-name"), _typed(note)))
 
 
-def _promote(queue: ReviewQueue, item: Item, kb: Path) -> None:
+def _promote(queue: ReviewQueue, item: Item, context: Context) -> None:
     """The case as it will stand in the file: what is signed off is what is seen here."""
-    to = _key(item, "to")
+    to, usual = _key(item, "to"), str(context.kb.parent / "regression.jsonl")
     with st.container(key="review-form"):
         try:
             with st.spinner("Replacing personal data", show_time=True):
@@ -259,9 +265,14 @@ def _promote(queue: ReviewQueue, item: Item, kb: Path) -> None:
             "case and correct it."
         )
         st.code(json.dumps(case, ensure_ascii=False, indent=1), language="json", wrap_lines=True)
-        st.text_input("Case file", value=str(kb.parent / "regression.jsonl"), key=to)
+        # On a page that others reach, nobody names the server's files.
+        if not context.settings.shared:
+            st.text_input("Case file", value=usual, key=to)
         name = "review-name"
-        _finish("Sign off", lambda: queue.promote(item, _typed(name), case, Path(_typed(to))))
+        _finish(
+            "Sign off",
+            lambda: queue.promote(item, _typed(name), case, Path(_typed(to) or usual)),
+        )
 
 
 def _key(item: Item, name: str) -> str:

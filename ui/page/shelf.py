@@ -1,10 +1,9 @@
-"""The documents that a reader may see, for the sidebar and the example questions. Pure."""
+"""The documents that a reader may see, as a list and as example questions. Pure."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from pathlib import PurePath
@@ -13,21 +12,9 @@ from evals.sample import DEMO, DOCUMENTS
 from ingest.types import DocumentRecord
 
 LISTED = 40
+EXAMPLES = 3
 _SAMPLE_SHARE = 0.8
 _TITLE_WIDTH = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the sidebar says about the knowledge base; counts are of what the reader may see."""
-
-    name: str
-    documents: int
-    chunks: int
-    generation: int
-    updated: str
-    groups: tuple[str, ...]
-    model: str
 
 
 def visible(
@@ -55,29 +42,21 @@ def examples(documents: Sequence[DocumentRecord]) -> tuple[str, ...]:
     if sample and len(sample & names) >= _SAMPLE_SHARE * len(sample):
         questions = json.loads(DEMO.read_text(encoding="utf-8"))["questions"]
         return tuple(item["question"] for item in questions)
+    return by_title(documents)[:EXAMPLES]
+
+
+def by_title(documents: Sequence[DocumentRecord]) -> tuple[str, ...]:
+    """A question on each document whose title is short enough to name, the largest first."""
     largest = sorted(documents, key=lambda item: (-item.chunks, item.title))
     titles = dict.fromkeys(
         title for item in largest if 3 < len(title := " ".join(item.title.split())) <= _TITLE_WIDTH
     )
-    return tuple(f"What does “{title}” say?" for title in list(titles)[:3])
+    return tuple(f"What does “{title}” say?" for title in titles)
 
 
-def facts_html(facts: Facts) -> str:
-    """The head of the sidebar."""
-    groups = ", ".join(facts.groups) if facts.groups else "none: open documents only"
-    rows = [
-        ("Documents", f"{facts.documents:,}"),
-        ("Chunks", f"{facts.chunks:,}"),
-        ("Generation", f"{facts.generation}"),
-        ("Updated", when(facts.updated)),
-        ("Groups", groups),
-        ("Model", facts.model),
-    ]
-    lines = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in rows)
-    return (
-        f'<div class="sf-side"><div class="sf-kicker">Knowledge base</div>'
-        f"<h2>{escape(facts.name)}</h2><dl>{lines}</dl></div>"
-    )
+def count(documents: Sequence[DocumentRecord]) -> str:
+    """How many documents, in words."""
+    return f"{len(documents):,} document{'' if len(documents) == 1 else 's'}"
 
 
 def list_html(documents: Sequence[DocumentRecord]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import PurePath
 
-from rag.types import Citation, Passage
+from rag.types import Answer, Citation, Passage
 from ui.view import place, short
 
 AROUND = 240
@@ -33,6 +33,15 @@ def holder(citation: Citation, passages: Sequence[Passage]) -> Passage | None:
             if passage.text[start:end] == citation.quote:
                 return passage
     return None
+
+
+def cited(passage: Passage, answer: Answer) -> bool:
+    """Whether a sentence of the answer cites something in the passage."""
+    return any(
+        citation.document == passage.document and passage.start <= citation.start < passage.end
+        for sentence in answer.sentences
+        for citation in sentence.citations
+    )
 
 
 def card(citation: Citation, passages: Sequence[Passage]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rag.safety.policy import INJECTION
+from rag.gate import NOT_EVERY, NOTHING_PASSED
+from rag.safety.labels import DENIED, INJECTION
 from rag.types import Action, Stage
 
 _NAMES = {
@@ -19,22 +20,32 @@ _NAMES = {
     "NRP": "group membership",
     "DATE_TIME": "date or time",
     INJECTION: "instruction to the assistant",
+    "URL": "URL",
+    "HTML_TAG": "HTML tag",
+    DENIED: "denied word",
 }
 PLACES: dict[Stage, str] = {
     "question": "the question",
     "passage": "the passages",
     "answer": "the answer",
 }
-ACTIONS: dict[Action, str] = {"keep": "left as is", "redact": "hidden", "block": "blocked"}
+ACTIONS: dict[Action, str] = {
+    "keep": "left as is",
+    "redact": "hidden",
+    "hash": "hidden, with a hash",
+    "pseudonym": "given another name",
+    "block": "blocked",
+}
 TIMES = {
-    "guard_question": "question checked",
-    "retrieve": "documents searched",
-    "guard_passages": "passages checked and read",
-    "budget": "prompt packed",
-    "first_token": "first token",
-    "first_shown": "first sentence shown",
-    "generate": "writing ended",
-    "regenerate": "writing once more ended",
+    "guard_question": "checking the question",
+    "retrieve": "searching the documents",
+    "guard_passages": "checking and reading passages",
+    "budget": "packing the prompt",
+    "check": "asking whether it is answered",
+    "first_token": "to the first token",
+    "first_shown": "to the first sentence shown",
+    "generate": "writing and checking",
+    "regenerate": "writing once more",
     "total": "whole answer",
 }
 # What goes on after a stage has ended.
@@ -44,9 +55,25 @@ NEXT = {
     "guard_question": "Searching the documents",
     "retrieve": "Reading what was found",
     "guard_passages": "Choosing what fits the prompt",
-    "budget": "Writing, and checking each sentence",
+    "budget": "Reading, to see whether the answer is there",
+    "check": "Writing, and checking each sentence",
 }
 STOPPING = "Stopping"
+FAR = "no passage comes near the question"
+_REPHRASE = {
+    FAR: "Nothing in the documents comes near this. Their list at the side says what they are "
+    "about; a question in their words finds more.",
+    NOTHING_PASSED: "Passages came near, but no sentence on it held up against them. Ask for one "
+    "thing at a time, in the words that the documents use.",
+    NOT_EVERY: "A part of this is in the documents and a part is not. Ask for the parts one by "
+    "one.",
+}
+_ANYWAY = "Name the thing that you mean as the documents do, and ask for one thing at a time."
+
+
+def rephrase(cause: str | None) -> str:
+    """How to ask again after an answer that was not known."""
+    return _REPHRASE.get(cause or "", _ANYWAY)
 
 
 def label_name(label: str) -> str:
