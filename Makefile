@@ -2,6 +2,7 @@
 # make demo      the first-run story: ingest the sample documents, ask three questions
 # make test      everything that CI runs
 # make chat      the chat over the sample documents
+# make screenshots   pictures of every page, in $(SHOTS)
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,8 +10,10 @@ BIN := $(VENV)/bin
 # The CPU build of torch where the package index offers one; any torch >= 2.6 works.
 TORCH ?= torch==2.13.0
 COVERAGE_FLOOR ?= 80
+SHOTS ?= build/screenshots
+HAS_BROWSER := import shutil, sys; sys.exit(not any(map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))))
 
-.PHONY: install demo chat test lint types unit clean
+.PHONY: install demo chat screenshots test lint types unit clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.models
@@ -28,6 +31,7 @@ $(VENV)/.models: $(VENV)/.installed rag/catalogue.toml
 
 $(VENV)/.dev: $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[cpu,dev]"
+	@$(BIN)/python -c "$(HAS_BROWSER)" || $(BIN)/playwright install chromium || echo "No browser could be installed: the tests of the pages will be skipped."
 	@touch $@
 
 demo: install
@@ -48,6 +52,9 @@ types: $(VENV)/.dev
 unit: $(VENV)/.dev
 	@$(BIN)/surefoot models pull qwen2.5-coder-0.5b
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR) --durations=15 -ra
+
+screenshots: $(VENV)/.dev
+	@$(BIN)/python tests/ui/screenshots.py $(SHOTS)
 
 clean:
 	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from evals.sample import CASES, DOCUMENTS
+from rag.safety.policy_file import parse_policy
 
 pytestmark = [pytest.mark.e2e, pytest.mark.models]
 
@@ -63,6 +64,11 @@ def test_command(command: str, place: Path, surefoot: Any) -> None:
     done = surefoot(*arguments[1:], stdin=stdin, cwd=place, **settings)
     assert done.code == 0, done.err
     assert (done.out + done.err).strip()
+
+
+def test_the_policy_is_one() -> None:
+    (policy,) = (block for block in blocks("toml") if "base =" in block)
+    assert parse_policy(policy.encode(), "README.md").hosts
 
 
 def test_example(place: Path, surefoot: Any) -> None:

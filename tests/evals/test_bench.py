@@ -312,6 +312,18 @@ def test_batch_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert all(side.figures["decoded_tokens_per_s"].median > 0 for side in contest.sides)
 
 
+@pytest.mark.browser
+def test_paint_in_small(embedder_path: Path, tmp_path: Path) -> None:
+    from evals.bench import paint
+
+    try:
+        (contest,) = paint.plan(1, tmp_path, quiet)
+        measure = contest.sides[0].run()
+    except paint.NoBrowser as error:
+        pytest.skip(str(error))
+    assert min(measure.seconds, measure.figures["next_page_s"]) > 0
+
+
 @pytest.mark.e2e
 def test_overhead_in_small(
     small_lm_path: Path, ner_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -114,3 +114,12 @@ def test_runs_that_quote_it(tmp_path: Path, row: Any, gone: bool) -> None:
     assert run.exists()
     assert place.clear(trail, dry_run=False) == gone
     assert (run.exists(), other.exists()) == (not gone, True)
+
+
+def test_runs_of_every_folder_are_cleared(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("a", "b", "missing")]
+    for folder in folders[:2]:
+        (folder / "qa-1").mkdir(parents=True)
+        (folder / "qa-1" / "rows.jsonl").write_text(json.dumps({"text": TEXT}) + "\n")
+    assert Runs(*folders).clear(Trail([MINE, "17"], [TEXT]), dry_run=False) == 2
+    assert not any((folder / "qa-1").exists() for folder in folders)

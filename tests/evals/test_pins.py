@@ -59,6 +59,18 @@ def test_settings_are_pinned_but_not_what_changes_no_answer() -> None:
     assert policy_hash(config) == policy_hash(replace(config, engine=EngineConfig(model="other")))
 
 
+def test_of_a_policy_file_its_content_is_pinned(tmp_path: Path) -> None:
+    def pinned(name: str, content: str) -> str:
+        (tmp_path / name).write_text(content)
+        return policy_hash(Config().with_policy(str(tmp_path / name)))
+
+    before = pinned("ours.toml", '[answer]\nnames = "mask"\n')
+    assert pinned("theirs.toml", '[answer]\nnames = "mask"\n') == before
+    assert pinned("ours.toml", '[answer]\nnames = "block"\n') != before
+    shipped = {policy_hash(Config().with_policy(name)) for name in ("strict", "balanced")}
+    assert len(shipped | {before}) == 3
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "chat_template.jinja", "tokenizer.model"])
 def test_every_file_of_a_model_folder_is_pinned(name: str, tmp_path: Path) -> None:
     config = Config(engine=EngineConfig(model=str(tmp_path)))

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event, Thread
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rag.audit import AuditLog
+from rag.audit import AuditLog, checked
 from rag.audit_chain import HEAD, AuditReport, canonical, log_files, read_lines, seal, verify
 from rag.draft import STOPPED
 from rag.types import Answer, Finding, ModelRef, Sentence, TokenUse
@@ -27,7 +28,7 @@ ANSWER = Answer(
     passages=(),
     findings=(Finding("answer", "PERSON", 0, 10, 0.9, "ner", "redact"),) * 2,
     tokens=TokenUse(415, 53, 4096, (), 87),
-    timings_ms={"total": 5.0},
+    timings_ms={"first_shown": 2.0, "total": 5.0},
     model=ModelRef("small", "a" * 64),
     trace="",
     cause="from Jean Marsh",
@@ -66,6 +67,7 @@ def test_an_answer_leaves_numbers_and_no_words(tmp_path: Path) -> None:
         "kind": "answered", "by": "k1", "cause": "other", "model": "small", "generation": 3,
         "prompt_tokens": 415, "cached_tokens": 87, "completion_tokens": 53, "trace": "t1",
         "findings": {"answer/PERSON/redact": 2}, "template": "w" * 64, "sentences": 1,
+        "supported": 1, "unsupported": 0, "withheld": 0, "first_shown_ms": 2.0, "token_ms": None,
     }  # fmt: skip
     assert {name: line[name] for name in expected} == expected
     assert len(line["trace_sha256"]) == 64
@@ -86,6 +88,22 @@ def test_every_end_has_its_kind_and_class(
     AuditLog(tmp_path, b"").answered(answer, 0, "")
     (line,) = read_lines(tmp_path)
     assert (line["kind"], line["cause"]) == (kind, cause)
+
+
+def test_a_log_that_is_being_written_is_whole(tmp_path: Path) -> None:
+    log, done = written(tmp_path), Event()
+
+    def write() -> None:
+        while not done.is_set():
+            log.note("refused", "k")
+
+    writer = Thread(target=write)
+    writer.start()
+    try:
+        assert all(checked(tmp_path, b"").ok for _ in range(20))
+    finally:
+        done.set()
+        writer.join()
 
 
 def test_failures_are_told_by_their_class_alone(tmp_path: Path) -> None:

@@ -151,6 +151,70 @@ def test_groups_that_a_document_has_now_count_too(talks: Conversations, now: Any
     assert (talks.turns("leave"), len(talks.turns("leave", HR))) == ((), 1)
 
 
+def test_everyone_has_their_own(talks: Conversations) -> None:
+    mine = talks.add("leave", "Mine?", LEAVE)
+    ada = Conversations(talks.path, lambda _: {}, owner="ada")
+    hers = ada.add("leave", "Hers?", LEAVE)
+    assert (ada.get("leave").id, talks.get("leave").id) == (hers.id, mine.id)
+    assert [item.turns[0].question for item in ada.all()] == ["Hers?"]
+    for call in (ada.get, ada.turns, ada.delete, lambda key: ada.rename(key, "x")):
+        with pytest.raises(UnknownConversation):
+            call(mine.id)
+
+
+def test_a_new_one_never_goes_on_with_another(talks: Conversations) -> None:
+    first, second = talks.begin_new("Leave"), talks.begin_new("Leave")
+    assert (first.name, second.name) == ("Leave", "Leave 2")
+    assert talks.title(second.id, "Pay") == "Pay"
+    assert talks.title(first.id, "Pay") == "Pay 2"
+    assert len(talks.begin_new("x" * 100).name) == len(talks.begin_new("x" * 100).name) == 100
+    assert talks.all() == ()
+
+
+def test_a_turn_gives_its_place_to_another(talks: Conversations) -> None:
+    kept = [talks.add("leave", f"{n}?", LEAVE) for n in range(3)]
+    talks.withdraw(kept[2].id, 2)
+    assert [turn.number for turn in talks.turns("leave")] == [1, 3]
+
+
+def test_quotes_and_support_are_kept(talks: Conversations) -> None:
+    talks.add("leave", "How many?", LEAVE)
+    (said,) = talks.turns("leave")[0].said
+    assert (said.support, said.sources[0].quote) == (0.9, "Five days.")
+
+
+FORMAT_1 = """
+PRAGMA user_version = 1;
+CREATE TABLE conversations (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+  created TEXT NOT NULL, updated TEXT NOT NULL, turns INTEGER NOT NULL DEFAULT 0,
+  touched INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
+CREATE TABLE turns (
+  conversation TEXT NOT NULL REFERENCES conversations ON DELETE CASCADE,
+  number INTEGER NOT NULL, at TEXT NOT NULL, question TEXT NOT NULL, status TEXT NOT NULL,
+  said TEXT NOT NULL, needs TEXT NOT NULL, groups TEXT NOT NULL,
+  PRIMARY KEY (conversation, number)) STRICT, WITHOUT ROWID;
+INSERT INTO conversations VALUES ('c-01234567', 'leave', '2026', '2026', 1, 4);
+INSERT INTO turns VALUES ('c-01234567', 1, '2026', 'How many?', 'answered',
+  '[{"text": "Five.", "sources": [{"document": "d", "path": "/d", "title": "D", "page": null,
+     "start": 0, "end": 5}]}]', '[["d", []]]', '[]');
+"""
+
+
+def test_a_file_of_before_is_brought_up_to_date(talks: Conversations) -> None:
+    with sqlite3.connect(talks.path) as db:
+        db.executescript(FORMAT_1)
+    db.close()
+    with ThreadPoolExecutor(4) as pool:
+        found = [job.result() for job in [pool.submit(talks.turns, "leave") for _ in range(8)]]
+    assert {turns[0].text for turns in found} == {"Five."}
+    assert Conversations(talks.path, lambda _: {}, owner="ada").all() == ()
+    talks.delete("leave")
+    with sqlite3.connect(talks.path) as db:
+        assert db.execute("SELECT count(*) FROM turns").fetchone() == (0,)
+    db.close()
+
+
 def test_what_rests_on_nothing_is_for_its_askers_groups(talks: Conversations) -> None:
     talks.add("x", "Is Bob leaving?", answer(sentence("I don't know.", support=None)), HR)
     assert (talks.turns("x"), len(talks.turns("x", HR))) == ((), 1)
@@ -220,7 +284,7 @@ def test_a_file_of_something_else_is_one_line(talks: Conversations) -> None:
     with sqlite3.connect(talks.path) as db:
         db.execute("PRAGMA user_version = 9")
     db.close()
-    with pytest.raises(ConversationError, match="has format 9, this program needs 1"):
+    with pytest.raises(ConversationError, match="has format 9, this program needs 2"):
         talks.all()
     talks.path.write_bytes(b"no database" * 100)
     with pytest.raises(ConversationError, match="not a database"):

@@ -10,13 +10,17 @@ from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
+import ingest.audience
 import rag.errors
 import ui
+from evals.sample import DOCUMENTS
+from ingest.load import content_hash
 from ingest.types import DocumentRecord
 from rag.types import (
     Answer,
     AnswerEvent,
     Citation,
+    Decision,
     Dropped,
     Finding,
     ModelRef,
@@ -24,7 +28,9 @@ from rag.types import (
     Sentence,
     Shown,
     StageDone,
+    Token,
     TokenUse,
+    Verdict,
 )
 
 EVIL = (
@@ -47,10 +53,13 @@ def passage(rank: int, title: str, text: str, path: str, page: int | None) -> Pa
     )  # fmt: skip
 
 
+CODE = DOCUMENTS / "policies" / "code-of-conduct.pdf"
+CODE_TEXT = "Safety comes before the timetable, always. Anyone may stop a job that looks unsafe."
 PASSAGES = (
     passage(1, "Annual leave policy", LEAVE, "/kb/policies/annual-leave.pdf", 3),
     passage(2, "Evil <b>title</b> ![i](https://evil.example/t.png)", EVIL, "/kb/evil.md", None),
     passage(3, "Onboarding guide", "Day one: collect your card.\n", "/kb/onboarding.md", None),
+    passage(4, "Code of Conduct", CODE_TEXT, str(CODE), 1),
 )
 
 
@@ -93,6 +102,10 @@ SCENES: dict[str, list[Sentence]] = {
         Sentence("You may carry over up to five days. ", 0.93, (CARRY,)),
         Sentence("\n\nThe answer stops here: what came next may be harmful.", None),
     ],
+    "pdf": [
+        Sentence("Anyone may stop a job. ", 0.93, (cite(3, "Anyone may stop a job that looks"),)),
+        Sentence("Ask the People Office.", 0.9, (CARRY,)),
+    ],
     "slow": [Sentence(f"Sentence {number}. ", 0.9, (CARRY,)) for number in range(1, 200)],
     "fails": [Sentence("You may carry over up to five days. ", 0.93, (CARRY,))],
 }  # fmt: skip
@@ -105,10 +118,24 @@ CAUSE = {
 
 
 class FakeAssistant:
+    """Also its own retriever and guard. The guard hides the version number of any page."""
+
+    def __init__(self) -> None:
+        self.retriever = self.guard = self
+
+    def retrieve(self, question: str, groups: Any, top: int) -> list[Passage]:
+        return [item for item in PASSAGES if item.title in question][:top]
+
+    def check(self, text: str, stage: Any) -> Verdict:
+        start = text.find("GOV-01")
+        found = Finding(stage, "ID", start, start + 6, 1.0, "fake", "redact")
+        return Verdict(Decision.REDACT, text, (found,) if start >= 0 else ())
+
     def stream(
-        self, question: str, history: Any = (), groups: Any = frozenset(), cancel: Any = None
+        self, question: str, history: Any = (), groups: Any = (), cancel: Any = None, **_: Any
     ) -> Iterator[AnswerEvent]:
         scene = question.split()[0].lower()
+        scene = scene if scene in SCENES else "leave"
         stop = cancel or Event()
         for number, stage in enumerate(("guard_question", "retrieve", "guard_passages", "budget")):
             time.sleep(0.05)
@@ -119,10 +146,16 @@ class FakeAssistant:
             if stop.is_set():
                 break
             shown.append(sentence)
-            yield Shown(sentence)
+            yield Shown(sentence, tuple(tokens(sentence.text)))
         if scene == "fails":
             raise rag.errors.EngineError("llama.cpp", "the model gave no more tokens")
         yield made(scene, shown, stop.is_set(), len(history))
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """A token a word, each less sure than the one before."""
+    for number, word in enumerate(text.split(" ")):
+        yield Token(f" {word}" if number else word, number, -0.25 * number)
 
 
 def made(scene: str, shown: list[Sentence], stopped: bool, turns: int) -> Answer:
@@ -131,7 +164,7 @@ def made(scene: str, shown: list[Sentence], stopped: bool, turns: int) -> Answer
         status=STATUS.get(scene, "answered"),  # type: ignore[arg-type]
         text="".join(sentence.text for sentence in shown).strip(),
         sentences=tuple(shown),
-        passages=() if scene == "blocked" else PASSAGES,
+        passages=() if scene == "blocked" else PASSAGES if scene == "pdf" else PASSAGES[:3],
         findings=(finding, finding),
         tokens=TokenUse(431, 57, 4096, (Dropped("6 sentences of passage 3 <b>", 120, "budget"),)),
         timings_ms={"guard_question": 12.0, "retrieve": 80.0, "first_token": 900.0, "total": 2431},
@@ -147,20 +180,26 @@ class FakeBase:
         return SimpleNamespace(generation=4, updated="2026-11-20T09:30:00+00:00")
 
     def documents(self) -> list[DocumentRecord]:
+        none = frozenset[str]()
         return [
             DocumentRecord(
-                *(item.path, item.path, item.title, 7, groups, "00", 10, 10, ""),
+                *(item.path, item.path, item.title, 7, groups, sha256, 10, 10, ""),
                 paths=(item.path,),
                 identities=(item.path,),
                 metadata={},
             )
-            for item, groups in zip(
-                PASSAGES, (frozenset[str](), frozenset[str](), frozenset({"board"})), strict=True
+            for item, groups, sha256 in (
+                (PASSAGES[0], none, "00"),
+                (PASSAGES[1], none, "00"),
+                (PASSAGES[2], frozenset({"board"}), "00"),
+                (PASSAGES[3], none, content_hash(CODE)),
             )
         ]
 
 
 def play() -> None:
+    # There is no base whose documents would have groups now.
+    ingest.audience.audience = lambda *_: {}
     store: Any = types.ModuleType("ingest.store")
     store.KnowledgeBase = SimpleNamespace(open=lambda *_: FakeBase())
     pipeline: Any = types.ModuleType("rag.pipeline")

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.types import Answer, Citation, Dropped, Finding, ModelRef, Passage, Sentence, TokenUse
+from rag.types import (
+    Answer,
+    AnswerStatus,
+    Citation,
+    Dropped,
+    Finding,
+    ModelRef,
+    Passage,
+    Sentence,
+    TokenUse,
+)
 from ui.page import cards
 from ui.page.details import details_html, seconds
 from ui.page.marks import escape_markdown, inline, sentences_html
@@ -18,7 +28,9 @@ from ui.view import Numbering
 
 TAGS = {"div", "span", "b", "details", "summary", "blockquote", "mark", "section", "p", "h4"}
 TAGS |= {"button", "dl", "dt", "dd", "strong", "code"}
+TAGS |= {"table", "thead", "tbody", "tr", "th", "td"}
 ATTRIBUTES = {"class", "role", "title", "aria-label", "id", "type", "popover", "popovertarget"}
+ATTRIBUTES |= {"style", "tabindex"}
 HOSTILE = st.lists(
     st.sampled_from(
         ["<script>x()</script>", "<img src=x onerror=y>", "![a](http://e.example/i.png)", '"', "'",
@@ -101,6 +113,9 @@ ANSWER = Answer(
         ("# Head\nbody", "<strong>Head</strong>\nbody"),
         ("- one\n* two", "• one\n• two"),
         ("call <PHONE_NUMBER>.", 'call <span class="sf-pill">phone number hidden</span>.'),
+        ("<PERSON_12>", '<span class="sf-pill">person 12</span>'),
+        ("<PERSON:1f3a9c2b>", '<span class="sf-pill">person 1f3a9c2b</span>'),
+        ("<PERSON_0>", "&lt;PERSON_0&gt;"),
         ("**<EMAIL_ADDRESS>**", '<strong><span class="sf-pill">e-mail hidden</span></strong>'),
         ("<SCRIPT>", "&lt;SCRIPT&gt;"),
         ("![x](http://e.example/p.png)", "![x](http://e.example/p.png)"),
@@ -126,7 +141,7 @@ def test_document_text_stays_itself(text: str) -> None:
 
 
 @given(HOSTILE, HOSTILE, st.sampled_from(["answered", "abstained", "blocked"]))
-def test_no_field_of_an_answer_can_inject(text: str, other: str, status: str) -> None:
+def test_no_field_of_an_answer_can_inject(text: str, other: str, status: AnswerStatus) -> None:
     held = replace(passage(text + "quote", other), path=other, headings=(other, text))
     quoted = cite(held, len(text), len(text) + 5)
     answer = replace(
@@ -142,7 +157,8 @@ def test_no_field_of_an_answer_can_inject(text: str, other: str, status: str) ->
         cause=other,
     )
     page = cards.question_html(text) + cards.answer_html(answer, "g") + cards.trouble_html(other)
-    seen = Seen(page + cards.partial_html(answer.sentences, "g"))
+    page += cards.partial_html(answer.sentences, "g") + details_html(answer)
+    seen = Seen(page)
     assert set(seen.tags) <= TAGS
     assert seen.attributes <= ATTRIBUTES
 
@@ -187,7 +203,7 @@ def test_weak_support_is_said_in_words(support: float, words: str, said: bool) -
 @pytest.mark.parametrize(
     ("changes", "wanted", "unwanted"),
     [
-        ({}, ["Five days", "Sources", "well supported", "Why this answer"], ["withheld"]),
+        ({}, ["Five days", "Sources", "well supported"], ["withheld"]),
         ({"withheld": 1}, ["1 sentence was withheld because no source supports it."], []),
         ({"withheld": 2}, ["2 sentences were withheld because no source supports them."], []),
         (
@@ -197,7 +213,7 @@ def test_weak_support_is_said_in_words(support: float, words: str, said: bool) -
                 "cause": "no passage comes near the question",
             },
             ["I don’t know", "The documents don&#x27;t answer this.", "Nearest", "Leave, p. 3",
-             "Why: no passage comes near"],
+             "Nothing in the documents comes near this.", "Why: no passage comes near"],
             ["Nearest were", "well supported"],
         ),
         (

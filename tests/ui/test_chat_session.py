@@ -160,7 +160,7 @@ def test_a_new_question_ends_the_running_one_and_keeps_what_it_showed() -> None:
 
 
 class FakeAssistant:
-    def stream(self, *_: object) -> Iterator[AnswerEvent]:
+    def stream(self, *_: object, **__: object) -> Iterator[AnswerEvent]:
         yield made("Yes.")
 
 

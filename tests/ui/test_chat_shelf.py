@@ -34,8 +34,7 @@ def test_examples_are_the_demos_for_the_sample_only() -> None:
     assert shelf.examples([]) == ()
 
 
-def test_facts_and_times() -> None:
-    facts = shelf.Facts("kb <b>", 1200, 9, 4, "2026-11-20T09:30:00+00:00", ("hr", "it"), "tiny")
-    html = shelf.facts_html(facts)
-    assert all(part in html for part in ("kb &lt;b&gt;", "1,200", "20 Nov 2026, 09:30", "hr, it"))
+def test_times_are_for_people() -> None:
+    assert shelf.when("2026-11-20T09:30:00+00:00") == "20 Nov 2026, 09:30"
     assert shelf.when("yesterday") == "yesterday"
+    assert (shelf.count([record("A", "/a")]), shelf.count([])) == ("1 document", "0 documents")

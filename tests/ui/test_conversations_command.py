@@ -16,6 +16,8 @@ from ingest.build import ingest
 from ingest.testing import HashEmbedder
 from rag.config import Config, ReviewConfig
 from rag.pipeline import Assistant
+from rag.safety.guard import Guard
+from rag.safety.policy import OFF
 from rag.types import (
     Answer,
     Citation,
@@ -27,7 +29,6 @@ from rag.types import (
     Shown,
     TokenUse,
 )
-from ui import cli
 from ui.conversation_view import history_note
 
 
@@ -35,6 +36,7 @@ class Scripted:
     """Answers from one document, and remembers with what history it was asked."""
 
     config = Config(review=ReviewConfig(audit_every=1))
+    guard = Guard((), OFF)
 
     def __init__(self, document: str) -> None:
         self.asked: list[Sequence[Message]] = []
@@ -53,7 +55,8 @@ class Scripted:
         self.asked.append(history)
         return replace(self.answer_, trace=question)
 
-    def stream(self, question: str, history: Any, groups: Any, where: Any) -> Any:
+    def stream(self, question: str, history: Any, groups: Any, where: Any, session: Any) -> Any:
+        assert session is None
         answer = self.answer(question, history, groups, where)
         yield from map(Shown, answer.sentences)
         yield answer
@@ -76,15 +79,9 @@ def scripted(kb: Path, monkeypatch: pytest.MonkeyPatch) -> Scripted:
 
 
 @pytest.fixture
-def surefoot(kb: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any:
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["surefoot", *map(str, words), "--kb", str(kb)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        found = capsys.readouterr()
-        return int(end.value.code or 0), found.out, found.err
-
-    return run
+def surefoot(surefoot: Any, kb: Path) -> Any:
+    """The command over the knowledge base."""
+    return lambda *words: surefoot(*words, "--kb", kb)
 
 
 def test_a_conversation_from_its_first_turn_to_its_last(
@@ -106,7 +103,7 @@ def test_a_conversation_from_its_first_turn_to_its_last(
     assert shown["conversation"] == listed
     assert [turn["question"] for turn in shown["turns"]] == ["How many?", "And in May?"]
     assert set(shown["turns"][0]["sentences"][0]["sources"][0]) == {
-        "document", "path", "title", "page", "start", "end",
+        "document", "path", "title", "page", "start", "end", "quote",
     }  # fmt: skip
     code, out, _ = surefoot("conversations", "rename", "leave", "my leave")
     assert (code, out) == (0, "leave is my leave now.\n")

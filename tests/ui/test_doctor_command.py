@@ -54,3 +54,10 @@ def test_a_driver_that_hangs_is_no_gpu(
     monkeypatch.setattr(subprocess, "run", hang)
     assert doctor._cards() == ()
     assert "does not answer" in capsys.readouterr().err
+
+
+def test_says_what_classifies_and_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUREFOOT_GUARD_INJECTION", "shipped>hf:nobody/nothing")
+    report = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
+    assert report["guard"] == {"moderation": "shipped", "injection": "shipped>hf:nobody/nothing"}
+    assert any("guard.injection" in line for line in report["missing"])

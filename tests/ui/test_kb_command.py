@@ -16,7 +16,6 @@ from ingest.build import ingest
 from ingest.testing import HashEmbedder
 from rag.calibrated import Calibration, basis_of, write_calibration
 from rag.config import load
-from ui import cli
 
 SECRET = "zyxwvu"
 FILES = {
@@ -39,18 +38,6 @@ def kb(tmp_path: Path, docs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SUREFOOT_HOME", str(tmp_path / "home"))
     ingest([docs], tmp_path / "kb", HashEmbedder())
     return tmp_path / "kb"
-
-
-@pytest.fixture
-def surefoot(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any:
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["surefoot", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        found = capsys.readouterr()
-        return int(end.value.code or 0), found.out, found.err
-
-    return run
 
 
 def everything(kb: Path) -> bytes:

@@ -14,7 +14,6 @@ from ingest.build import ingest
 from ingest.testing import HashEmbedder
 from rag.config import load
 from rag.releases.registry import Registry
-from ui import cli
 
 
 @pytest.fixture
@@ -30,15 +29,9 @@ def kb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def surefoot(kb: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any:
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["surefoot", *map(str, words), "--kb", str(kb)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        found = capsys.readouterr()
-        return int(end.value.code or 0), found.out, found.err
-
-    return run
+def surefoot(surefoot: Any, kb: Path) -> Any:
+    """The command over the knowledge base."""
+    return lambda *words: surefoot(*words, "--kb", kb)
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ import ui.commands.ask as ask_command
 from evals.review.queue import ReviewQueue
 from evals.review.types import Asked, beside
 from ingest.errors import KnowledgeBaseMissing, SurefootError
+from rag.safety.guard import Guard
+from rag.safety.policy import OFF
 from rag.types import Answer, Citation, Finding, Message, ModelRef, Passage, Sentence, TokenUse
 from ui.cli import app as root
 from ui.commands.review import app
@@ -165,6 +167,8 @@ def test_printable_keeps_lines() -> None:
 
 
 class FakeAssistant:
+    guard = Guard((), OFF)
+
     def __init__(self, every: int) -> None:
         self.config = SimpleNamespace(review=SimpleNamespace(audit_every=every))
 

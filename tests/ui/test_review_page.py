@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -25,11 +24,13 @@ from rag.types import (
     ModelRef,
     Passage,
     Sentence,
+    Shown,
     TokenUse,
 )
 from ui.page import feedback
 from ui.page import review_cards as draw
 from ui.page.conversation import Conversation
+from ui.testing import Tags
 
 HELD = Passage(
     1, 0.9, 0.7, 3.0, "d", "/kb/l.md", "Leave", ("Leave",), 3, 0, 23, "Five days. Use them so."
@@ -60,25 +61,10 @@ HOSTILE = st.lists(
 ).map("".join)
 
 
-class Tags(HTMLParser):
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.seen: set[str] = set()
-        self.depth = 0
-        self.feed(html)
-        self.close()
-        assert self.depth == 0, "every tag is closed"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.add(tag)
-        self.depth += 1
-        assert {name for name, _ in attrs} <= {
-            "class", "role", "title", "aria-label", "id", "type", "popover", "popovertarget",
-            "open",
-        }  # fmt: skip
-
-    def handle_endtag(self, tag: str) -> None:
-        self.depth -= 1
+ATTRIBUTES = {
+    "class", "role", "title", "aria-label", "id", "type", "popover", "popovertarget",
+    "open", "style", "tabindex",
+}  # fmt: skip
 
 
 @given(HOSTILE, HOSTILE, st.sampled_from(STATES), st.sampled_from(["answered", "abstained"]))
@@ -92,9 +78,12 @@ def test_nothing_in_an_item_can_inject(text: str, other: str, state: Any, status
     html = draw.case_html(item) + draw.head_html(item) + draw.decided_html(item)
     html += draw.evidence_html(item) + draw.empty_html(state, text)
     html += draw.events_html([Change(text, other, text, other, text)])
-    assert Tags(html).seen <= {
+    tags = Tags(html)
+    assert tags.attributes <= ATTRIBUTES
+    assert tags.seen <= {
         "div", "span", "b", "details", "summary", "blockquote", "mark", "section", "p", "h4",
-        "button", "dl", "dt", "dd", "strong", "code", "pre",
+        "button", "dl", "dt", "dd", "strong", "code", "pre", "table", "thead", "tbody", "tr", "th",
+        "td",
     }  # fmt: skip
 
 
@@ -127,7 +116,7 @@ def talked(*answers: Answer) -> Conversation:
         talk.ask(f"question {number}", says(answer))
         while talk.turns[-1].running:
             talk.turns[-1].advance(0.05)
-        talk.turns[-1].shown += answer.sentences
+        talk.turns[-1].heard += map(Shown, answer.sentences)
     return talk
 
 
@@ -208,6 +197,10 @@ def press(page: Any, name: str) -> None:
     page.get_by_role("button", name=name).last.click()
 
 
+def visit(page: Any, place: str) -> None:
+    page.locator("[data-testid=stSidebarNavLink]").filter(has_text=place).click()
+
+
 def sees(page: Any, words: str) -> None:
     """Visible, and the page is drawn to its end: a key that comes before it would be lost."""
     playwright.expect(page.get_by_text(words).first).to_be_visible(timeout=15_000)
@@ -220,9 +213,9 @@ def settled(page: Any) -> None:
 
 @browser_test
 def test_from_a_thumb_to_a_case(page: Any, base: Path) -> None:
-    press(page, "Review")
+    visit(page, "Review")
     sees(page, "Nothing waits for review")
-    press(page, "Back to the chat")
+    visit(page, "Chat")
     ask(page, "leave what may Fiona Maclure carry over?")
     press(page, "Bad answer")
     sees(page, feedback.QUEUED)
@@ -236,7 +229,7 @@ def test_from_a_thumb_to_a_case(page: Any, base: Path) -> None:
     press(page, "Good answer")
     sees(page, feedback.THANKS)
 
-    press(page, "Review · 3 open")
+    visit(page, "Review")
     sees(page, "Case 1")
     page.keyboard.press("j")
     sees(page, "should know this: see the booklet")
@@ -273,7 +266,7 @@ def test_a_second_reviewer_is_told_and_goes_on(page: Any, base: Path, browser: A
     ask(page, "leave how much?")
     press(page, "Bad answer")
     sees(page, feedback.QUEUED)
-    press(page, "Review · 1 open")
+    visit(page, "Review")
     sees(page, "Case 1")
     queue = ReviewQueue(beside(base))
     queue.dismiss(queue.get(1), "bob", "seen before")
@@ -295,7 +288,7 @@ def test_a_second_reviewer_is_told_and_goes_on(page: Any, base: Path, browser: A
 
 
 @browser_test
-def test_a_phone_shows_it_all(page: Any, browser: Any, url: str) -> None:
+def test_a_phone_shows_it_all(page: Any, browser: Any, url: str, axe: Any) -> None:
     ask(page, "evil")
     press(page, "Bad answer")
     sees(page, feedback.QUEUED)
@@ -306,5 +299,9 @@ def test_a_phone_shows_it_all(page: Any, browser: Any, url: str) -> None:
         sees(phone, "Case 1")
         assert phone.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
         assert phone.evaluate("window.owned") is None
+        axe(phone)
+        phone.keyboard.press("e")
+        sees(phone, "Right answer, one wording a line")
+        axe(phone)
     finally:
         context.close()

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from rag.assemble import KEY_VARIABLE, open_engine
 from rag.config import Config
 from rag.engines.counting import counts_exactly
+from rag.engines.opening import KEY_VARIABLE, open_engine
 from rag.engines.settings import EngineConfig
 from rag.errors import ConfigError
 
@@ -52,3 +52,12 @@ def test_a_setting_that_cannot_be_used_is_named(setting: str, value: Any) -> Non
     options = {"model": "openai:m", setting: value}
     with pytest.raises(ConfigError, match=f"engine.{setting}"):
         open_engine(Config(engine=EngineConfig(**options)))
+
+
+def test_a_servers_chat_template_is_given_values(chat_server: Any) -> None:
+    config = Config(engine=EngineConfig(model="openai:m", base_url=chat_server.url))
+    open_engine(config, "", {"guideline": "Be kind."}).score([], ("Yes",))
+    open_engine(config).score([], ("Yes",))
+    told, plain = chat_server.asked
+    assert told["chat_template_kwargs"] == {"guideline": "Be kind."}
+    assert "chat_template_kwargs" not in plain

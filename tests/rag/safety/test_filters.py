@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest.embed import CachedEmbedder
+from ingest.encoders.layers import VIEWS
 from ingest.types import Vectors
 from rag.errors import FilterError
 from rag.safety.build import WEIGHTS, build_guard
@@ -208,12 +210,46 @@ def test_what_the_gate_passes_is_not_embedded() -> None:
     assert embedder.calls == []
 
 
-def test_several_texts_are_embedded_in_one_batch() -> None:
+@pytest.mark.parametrize("make", [moderation, injection])
+def test_several_texts_are_embedded_in_one_batch(
+    make: Callable[[CountingEmbedder], Filter],
+) -> None:
     embedder = CountingEmbedder()
-    guard = Guard([moderation(embedder)], DEFAULT)
+    guard = Guard([make(embedder)], DEFAULT)
     verdicts = guard.check_all(["One text. Two.", "Another text."], "passage")
     assert [v.decision for v in verdicts] == [Decision.ALLOW, Decision.ALLOW]
     assert len(embedder.calls) == 1
+
+
+class DeepEmbedder(CountingEmbedder):
+    """Tells more of a text than its vector: what stands after it is the text's length."""
+
+    def layers(self, texts: Sequence[str]) -> Vectors:
+        rest = [[float(len(text))] * DIMENSION * (VIEWS - 1) for text in texts]
+        return np.hstack([self.embed(texts), np.array(rest, np.float32)])
+
+
+def test_heads_of_several_views_and_of_one_share_an_embedding() -> None:
+    embedder = DeepEmbedder()
+    for vectors in (CachedVectors(embedder), CachedVectors(CachedEmbedder(embedder, 8))):
+        embedder.calls.clear()
+        deep, plain = vectors.seen_by(VIEWS)(["a poison"]), vectors.seen_by(1)(["a poison"])
+        assert deep[0].tolist() == [1.0, 0.0, 0.0, 0.0, *[8.0] * (VIEWS - 1) * DIMENSION]
+        assert plain.tolist() == [[1.0, 0.0, 0.0, 0.0]]
+        assert len(embedder.calls) == 1
+        assert vectors.layers([]).shape == (0, VIEWS * DIMENSION)
+
+
+def test_an_embedder_of_one_layer_cannot_serve_heads_of_several() -> None:
+    with pytest.raises(FilterError, match="one layer"):
+        CachedVectors(CountingEmbedder()).seen_by(VIEWS)(["a text"])
+
+
+def test_a_text_is_ranked_between_its_highest_part_and_the_whole() -> None:
+    text = "Fine words here. " * 3 + "A poison sentence. " + "Fine words here. " * 3
+    found = moderation(CountingEmbedder())
+    assert found.likelihoods(text)["HATE"] == pytest.approx(found.scores(text)["HATE"])
+    assert found.likelihoods("")["HATE"] < 0.5
 
 
 def test_a_batch_that_cannot_be_prepared_is_blocked() -> None:

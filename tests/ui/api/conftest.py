@@ -30,6 +30,7 @@ from rag.releases.router import OneVariant
 from rag.retrieve import Retriever
 from rag.safety.guard import Guard
 from rag.safety.policy import DEFAULT
+from rag.safety.pseudonyms import MemorySessions
 from rag.telemetry.telemetry import Telemetry, open_telemetry
 from rag.trace import Tracer
 from rag.types import Decoding, Finding, Message, Stage, Token
@@ -193,6 +194,7 @@ def make_service(kb: Path, engine: ScriptedEngine, config: ServeConfig, notes: N
         pool=ThreadPoolExecutor(16),
         chores=ThreadPoolExecutor(2),
         life=life,
+        sessions=MemorySessions(),
     )
 
 

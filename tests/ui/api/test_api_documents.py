@@ -10,7 +10,8 @@ import pytest
 
 from ingest.testing import HashEmbedder
 from ui.api.errors import ApiError
-from ui.api.uploads import Sent, safe_name, take_in
+from ui.api.uploads import safe_name, take_in
+from ui.uploads import Sent
 
 NOTE = b"# Cranes\n\nThe yellow crane lifts forty tonnes.\n"
 QUESTION = "How much does the yellow crane lift?"
