@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -23,7 +22,7 @@ from ingest import bm25, ranking
 from ingest.bm25 import Totals
 from ingest.postings import Integers, Stored, decoded
 from ingest.ranking import Scores
-from ingest.schema import json_array, live
+from ingest.schema import json_array, live, one_state
 from ingest.segments import fill_lengths, segments
 from ingest.tokens import Tokenizer
 from ingest.types import Hit
@@ -94,10 +93,11 @@ class Words:
 
         With a mask (a byte for each row, 1 for yes) or rows, only such chunks are found.
         """
-        lengths = self._read_lengths(connection)
-        if lengths is None:
-            return exact(connection, self._generation, wanted, k, mask, rows)
-        scored = self._scored(connection, wanted, lengths)
+        with one_state(connection):
+            lengths = self._read_lengths(connection)
+            if lengths is None:
+                return exact(connection, self._generation, wanted, k, mask, rows)
+            scored = self._scored(connection, wanted, lengths)
         said = [(scored[phrase], times) for phrase, times in Counter(wanted).items()]
         if rows is not None:
             return ranking.among(said, rows, k, mask)
@@ -150,7 +150,6 @@ class Words:
     def _by_word(
         self, connection: sqlite3.Connection, words: Sequence[str], lengths: _Lengths
     ) -> dict[str, Scores]:
-        # One statement sees one state of the base, whatever is merged meanwhile.
         values = {"terms": json.dumps(words), "last": self._last}
         lists: defaultdict[str, list[Stored]] = defaultdict(list)
         for word, *item in connection.execute(_POSTINGS, values):
@@ -164,9 +163,8 @@ class Words:
 
     def _by_phrase(self, connection: sqlite3.Connection, phrase: str, lengths: _Lengths) -> Scores:
         """FTS5 tells a phrase's score alone, by its own statistics: how often it is follows."""
-        with _one_state(connection):
-            found = np.array(connection.execute(_PHRASE, (phrase,)).fetchall(), dtype=np.float64)
-            theirs = Totals.of(connection)
+        found = np.array(connection.execute(_PHRASE, (phrase,)).fetchall(), dtype=np.float64)
+        theirs = Totals.of(connection)
         rows, scores = found.reshape(-1, 2).T
         some = rows <= self._last
         numbers = rows[some].astype(np.int64)
@@ -183,16 +181,6 @@ class Words:
         weight = lengths.totals.idf(len(rows))
         scores = weight * bm25.share(said, lengths.norms[rows])
         return Scores(rows, scores.astype(np.float32))
-
-
-@contextmanager
-def _one_state(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        if connection.in_transaction:
-            connection.execute("COMMIT")
 
 
 def exact(

@@ -156,6 +156,19 @@ def connect_scratch() -> sqlite3.Connection:
 
 
 @contextmanager
+def one_state(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of the body's reads see one state of the base, whatever is merged or erased meanwhile."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.rollback()
+
+
+@contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """All of the body's writes or none."""
     connection.execute("BEGIN IMMEDIATE")

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ingest.postings import DamagedPostings, Integers, Postings
-from ingest.schema import live
+from ingest.schema import live, one_state
 from ingest.segments import fill_lengths, portion, segments, stored
 from ingest.tokens import Tokenizer
 
@@ -27,21 +27,16 @@ def wrong(connection: sqlite3.Connection, generation: int) -> Iterator[str]:
 
     Chunks after the last that has postings are no mistake: the next job adds theirs.
     """
-    found = segments(connection)
-    last = found[-1].last if found else 0
+    try:
+        with one_state(connection):
+            sums, lengths = _said(connection)
+    except (DamagedPostings, IndexError, ValueError) as error:
+        yield f"postings cannot be read: {error}"
+        return
+    last = len(lengths) - 1
     rows = _live(connection, generation)
     rows = rows[rows <= last]
     if not len(rows):
-        return
-    lengths = np.zeros(last + 1, dtype=np.int64)
-    try:
-        for segment in found:
-            fill_lengths(connection, segment, lengths[segment.first :])
-        sums = np.zeros(last + 1, dtype=np.uint64)
-        for terms, postings in stored(connection, found):
-            _add(sums, terms, postings)
-    except (DamagedPostings, IndexError, ValueError) as error:
-        yield f"postings cannot be read: {error}"
         return
     expected, words = _expected(connection, last)
     for what, bad in (
@@ -51,6 +46,19 @@ def wrong(connection: sqlite3.Connection, generation: int) -> Iterator[str]:
         if bad.any():
             first = rows[bad][0]
             yield f"postings: the {what} of {bad.sum()} chunks, the first of them row {first}"
+
+
+def _said(connection: sqlite3.Connection) -> tuple[Sums, Integers]:
+    """Sums and numbers of words by row, from the postings; of shape (last row + 1,)."""
+    found = segments(connection)
+    last = found[-1].last if found else 0
+    lengths = np.zeros(last + 1, dtype=np.int64)
+    for segment in found:
+        fill_lengths(connection, segment, lengths[segment.first :])
+    sums = np.zeros(last + 1, dtype=np.uint64)
+    for terms, postings in stored(connection, found):
+        _add(sums, terms, postings)
+    return sums, lengths
 
 
 def _live(connection: sqlite3.Connection, generation: int) -> Integers:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -351,25 +352,22 @@ def test_readers_keep_reading(run: Any, tree: Any, kb: Path) -> None:
     run()
     base, embedder = KnowledgeBase.open(kb), HashEmbedder()
     vector = embedder.embed(["number 7 harbour"])[0]
-    stop, errors, answers = threading.Event(), [], []
+    stop, answers = threading.Event(), []
 
     def read() -> None:
         while not stop.is_set():
-            try:
-                answers.append(len(base.chunks([base.dense(vector, 1)[0].row])))
-                answers.append(len(base.lexical(["harbour"], 9)))
-            except KnowledgeBaseError as error:
-                errors.append(error)
+            answers.append(len(base.chunks([base.dense(vector, 1)[0].row])))
+            answers.append(len(base.lexical(["harbour"], 9)))
 
-    readers = [threading.Thread(target=read) for _ in range(2)]
-    for reader in readers:
-        reader.start()
-    for n in range(4):
-        forget(kb, selected(root / f"{n}.md"))
-    stop.set()
-    for reader in readers:
-        reader.join()
-    assert errors == []
+    with ThreadPoolExecutor(2) as pool:
+        readers = [pool.submit(read) for _ in range(2)]
+        try:
+            for n in range(4):
+                forget(kb, selected(root / f"{n}.md"))
+        finally:
+            stop.set()
+        for reader in readers:
+            reader.result()
     assert answers
     assert len(base.documents()) == 4
 

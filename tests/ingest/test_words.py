@@ -20,7 +20,7 @@ from ingest.commit import rollback
 from ingest.forget import forget
 from ingest.lexical import exact, phrases
 from ingest.manifest import read_manifest
-from ingest.schema import TOKENIZER, connect_reader, live
+from ingest.schema import TOKENIZER, connect_reader, connect_writer, live, transaction
 from ingest.selection import Selection
 from ingest.store import KnowledgeBase
 from ingest.testing import HashEmbedder
@@ -184,6 +184,26 @@ def test_scores_depend_on_the_generation_alone(
     assert [hit.row for hit in reader.lexical(["other"], 5)] != []
     rollback(kb)
     assert reader.lexical(["oil", "winch 3", "sea"], 20) == before
+
+
+def test_segments_that_are_merged_while_they_are_read(
+    tree: Any, run: Any, kb: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "c"):
+        run(tree({f"{name}.md": f"The oil of winch {name}."}) / f"{name}.md")
+    before = KnowledgeBase.open(kb).lexical(["oil", "winch a"], 9)
+
+    def merged(connection: sqlite3.Connection) -> list[segments.Segment]:
+        found = segments.segments(connection)
+        with closing(connect_writer(kb)) as writer, transaction(writer):
+            segments.compact(writer)
+            assert segments.segments(writer) != found
+        return found
+
+    monkeypatch.setattr(lexical, "segments", merged)
+    assert KnowledgeBase.open(kb).lexical(["oil", "winch a"], 9) == before
+    monkeypatch.setattr("ingest.wordcheck.segments", merged)
+    assert KnowledgeBase.open(kb).verify().problems == ()
 
 
 def test_a_base_without_postings_is_searched_until_it_has_them(
