@@ -27,6 +27,7 @@ LISTED = 30
 FRESH_S = 30
 """Groups of documents may change without the file of conversations changing."""
 _HELD = "talk-conversation"
+_ROWS = "talk-rows"
 
 
 def store_of(context: Context) -> Conversations:
@@ -90,7 +91,7 @@ def side(context: Context) -> None:
         placeholder="Search conversations",
         label_visibility="collapsed",
     )
-    _list(context, matching(kept, wanted or ""), len(kept), talk.record.id)
+    _list(context, matching(kept, wanted or ""), talk.record.id)
 
 
 def head(context: Context) -> None:
@@ -179,23 +180,36 @@ def _delete(context: Context, talk: session.Conversation) -> None:
     st.rerun()
 
 
-def _list(context: Context, found: Sequence[Conversation], kept: int, open_id: str) -> None:
-    """Rows of what was found. Every place is drawn again, also those that are free now.
+def _list(context: Context, found: Sequence[Conversation], open_id: str) -> None:
+    """Rows of what was found, in one of two places by turns.
 
-    While an answer ticks beside it, the browser may keep what a run of this fragment left out.
+    The browser keeps buttons that others displace until it hears that the run has ended, and the
+    next tick of an answer may take that word back. A whole place that is given up goes at once.
     """
     shown = found[:LISTED]
+    place = _place([item.id for item in shown])
+    if place:
+        st.empty()
     with st.container(key="talk-list", gap=None):
         for item in shown:
             _row(context, item, item.id == open_id)
-        for _ in range(min(kept, LISTED) - len(shown)):
-            st.empty()
+    if not place:
+        st.empty()
     if not found:
         st.html('<p class="sf-quiet">None holds these words.</p>')
     elif rest := len(found) - len(shown):
         st.html(f'<p class="sf-quiet">and {rest:,} more; search to find them</p>')
     else:
         st.empty()
+
+
+def _place(rows: list[str]) -> int:
+    """0 or 1: another one than before if the rows are others."""
+    before, place = st.session_state.get(_ROWS, (rows, 0))
+    if rows != before:
+        place = 1 - place
+    st.session_state[_ROWS] = rows, place
+    return int(place)
 
 
 def _row(context: Context, item: Conversation, here: bool) -> None:
