@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ingest.files import status_of
 from rag.config import STAGES, Config
 from rag.engines.lineage import Start, unpacked
 from rag.errors import SurefootError
@@ -81,10 +82,15 @@ def find_trace(name: str, kb: Path | None) -> Path:
 
 def _last(folder: Path) -> Path:
     """Names begin with the time, to the second; of one second the one written last."""
-    traces = sorted(folder.glob("*.json"), key=lambda path: (path.name[:15], path.stat().st_mtime))
-    if not traces:
+    last = max(folder.glob("*.json"), key=_written, default=None)
+    if last is None:
         raise TraceError(folder, "there are none yet")
-    return traces[-1]
+    return last
+
+
+def _written(path: Path) -> tuple[str, float]:
+    status = status_of(path)
+    return path.name[:15], status.st_mtime if status else 0.0
 
 
 def read_trace(path: Path) -> Traced:

@@ -20,6 +20,7 @@ from evals.rundir import RESULTS, Run
 from evals.suites import get
 from evals.types import ScoredCase
 from ingest.errors import SurefootError
+from ingest.files import status_of
 from ui.evaluation_runs import RunRow, comparable, may_see_cases
 from ui.evaluation_view import CaseLine, case_lines, counts, neighbours, of_kind
 from ui.page import cards
@@ -223,6 +224,6 @@ def _metrics(run: Run, scores: Sequence[ScoredCase]) -> Sequence[Metric]:
 
 
 def _stamp(path: Path) -> Stamp:
-    """When a run's results, or a file, were written."""
-    results = path / RESULTS
-    return (results if results.is_file() else path).stat().st_mtime
+    """When a run's results, or a file, were written; 0 for what is gone."""
+    status = status_of(path / RESULTS) or status_of(path)
+    return status.st_mtime if status else 0.0
