@@ -30,6 +30,7 @@ from ui.page.base_list import (
 )
 from ui.page.base_table import table
 from ui.page.context import Context
+from ui.page.places import by_turns
 from ui.page.talk import documents, open_base
 
 _VIEW, _LIST = "base-view", "base-list"
@@ -99,18 +100,19 @@ def _listing(shown: Shown) -> None:
     view = _narrowed(shown)
     found = chosen(shown.seen, view)
     number, rows = page_of(found, view.number)
-    if not found:
-        st.html('<p class="sf-quiet">No document like that. Search for fewer words.</p>')
-        return
-    table(
-        COLUMNS,
-        [row(item, glance(item)) for item in rows],
-        view.sort,
-        view.down,
-        base_document.open_one,
-        lambda key: _keep(view.sorted_by(key)),
-    )
-    _pager(view, number, len(found))
+    with by_turns("base-found", (bool(found), len(found) > PAGE)):
+        if not found:
+            st.html('<p class="sf-quiet">No document like that. Search for fewer words.</p>')
+            return
+        table(
+            COLUMNS,
+            [row(item, glance(item)) for item in rows],
+            view.sort,
+            view.down,
+            base_document.open_one,
+            lambda key: _keep(view.sorted_by(key)),
+        )
+        _pager(view, number, len(found))
 
 
 def _narrowed(shown: Shown) -> View:

@@ -21,13 +21,13 @@ from ui.page import conversation as session
 from ui.page.context import Context
 from ui.page.keeping import Past, Record
 from ui.page.marks import escape, escape_markdown
+from ui.page.places import by_turns
 from ui.view import short
 
 LISTED = 30
 FRESH_S = 30
 """Groups of documents may change without the file of conversations changing."""
 _HELD = "talk-conversation"
-_ROWS = "talk-rows"
 
 
 def store_of(context: Context) -> Conversations:
@@ -181,35 +181,16 @@ def _delete(context: Context, talk: session.Conversation) -> None:
 
 
 def _list(context: Context, found: Sequence[Conversation], open_id: str) -> None:
-    """Rows of what was found, in one of two places by turns.
-
-    The browser keeps buttons that others displace until it hears that the run has ended, and the
-    next tick of an answer may take that word back. A whole place that is given up goes at once.
-    """
     shown = found[:LISTED]
-    place = _place([item.id for item in shown])
-    if place:
-        st.empty()
-    with st.container(key="talk-list", gap=None):
+    with by_turns("talk-list", [item.id for item in shown]):
         for item in shown:
             _row(context, item, item.id == open_id)
-    if not place:
-        st.empty()
     if not found:
         st.html('<p class="sf-quiet">None holds these words.</p>')
     elif rest := len(found) - len(shown):
         st.html(f'<p class="sf-quiet">and {rest:,} more; search to find them</p>')
     else:
         st.empty()
-
-
-def _place(rows: list[str]) -> int:
-    """0 or 1: another one than before if the rows are others."""
-    before, place = st.session_state.get(_ROWS, (rows, 0))
-    if rows != before:
-        place = 1 - place
-    st.session_state[_ROWS] = rows, place
-    return int(place)
 
 
 def _row(context: Context, item: Conversation, here: bool) -> None:
