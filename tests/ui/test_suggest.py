@@ -116,7 +116,7 @@ def test_leads_back(found: list[Passage], expected: bool) -> None:
 def test_hostile_headings_cost_nothing(text: str) -> None:
     begun = time.monotonic()
     asked(passage("Leave", text), passage(text))
-    assert time.monotonic() - begun < 0.2
+    assert time.monotonic() - begun < 2
 
 
 def _by_title(text: str, among: list[Passage]) -> list[Passage]:

@@ -194,7 +194,7 @@ def test_hostile_texts_take_no_time(unit: str) -> None:
     MARK.sub("", text)
     restorable(text)
     normal("PERSON", text)
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 2
 
 
 @pytest.mark.parametrize(
