@@ -199,7 +199,7 @@ def test_a_collector_that_is_gone_or_silent_slows_nobody(silent: bool) -> None:
         began = time.perf_counter()
         telemetry.close(0.5)
         assert time.perf_counter() - began < 5
-    assert sorted(times)[1500] < 0.002
+    assert sorted(times)[1500] < 0.02
     assert b"surefoot_telemetry_errors_total 0.0" in telemetry.exposition()[0]
 
 

@@ -24,6 +24,8 @@ from ingest.encoders.sentence import SentenceEncoder, open_sentence_tokens
 pytest.importorskip("openvino", reason="the cpu extra is not installed")
 
 TEXTS = ["w1", "w2 w3 w4 w5", "w6 " * 20, "w7 " * 200, "unknown w9", ""]
+# Where a CPU has no instructions for it, sums of int8 products saturate; it is not chosen there.
+NEAR = 0.99 if fastest(True) is Arithmetic.int8 else 0.98
 words = st.lists(st.integers(0, 59).map(lambda n: f"w{n}"), max_size=30).map(" ".join)
 
 
@@ -114,7 +116,7 @@ def test_int8_stays_near(tiny_bert: Path, tmp_path: Path) -> None:
     graph = Bert(config, weights, Int8(again)).graph()
     rough = GraphEncoder(compiled(graph, Arithmetic.int8), tokenizer, config.window)
     cosines = np.sum(rough.encode(TEXTS) * opened(tiny_bert).encode(TEXTS), axis=1)
-    assert 0.99 < cosines.min() < 1.0
+    assert NEAR < cosines.min() < 1.0
 
 
 @pytest.mark.parametrize(
@@ -189,5 +191,5 @@ def test_the_shipped_ranges(embedder_path: Path) -> None:
     texts = ["x1 = y + 2\nreturn x1", "日本語のテキスト", "12.4 0.7 -3.1 | 88 | 1,024", "winch"]
     texts += ["a", "A sentence about mooring winches. " * 60]
     exact = embedder(Arithmetic.float32).embed(texts)
-    for arithmetic, least in ((Arithmetic.bfloat16, 0.999), (Arithmetic.int8, 0.99)):
+    for arithmetic, least in ((Arithmetic.bfloat16, 0.999), (Arithmetic.int8, NEAR)):
         assert np.sum(exact * embedder(arithmetic).embed(texts), axis=1).min() > least

@@ -262,7 +262,7 @@ def test_hostile_texts_take_bounded_time(hostile: str) -> None:
     began = time.process_time()
     Known([hostile]).unfounded(hostile)
     Known(["A word."]).unfounded(hostile)
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 60
 
 
 _PARTS = (
