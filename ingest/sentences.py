@@ -21,9 +21,10 @@ _LINE_OWNER = re.compile(
 _ROW = re.compile(r"[ \t]*\|.*\|[ \t]*$|[ \t]*\+[-=+]+\+[ \t]*$|[ \t]*(?:[-=*_#~^] ?){3,}[ \t]*$")
 _HEADING = re.compile(r" {0,3}#{1,6}[ \t]")
 # A terminator, closing quotes or brackets, then a gap and something that may open a sentence;
-# or a full-width terminator, which needs no gap.
+# or a full-width terminator, which needs no gap. Only the first of many marks begins a try:
+# a long run of them would otherwise be read once from each.
 _STOP = re.compile(
-    r"(?P<mark>[.!?…]+)(?P<close>[\"'”’»)\]*_`]*)(?P<gap>\s+)(?=(?P<open>\S))"
+    r"(?<![.!?…])(?P<mark>[.!?…]++)(?P<close>[\"'”’»)\]*_`]*)(?P<gap>\s+)(?=(?P<open>\S))"
     r"|[。！？｡]+[”’」』）》\"']*"
     r"|[।॥؟۔]+\s*"
 )
