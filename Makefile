@@ -1,6 +1,7 @@
 # make install   .venv with the CPU extras, default models pulled and verified
 # make demo      the first-run story: ingest the sample documents, ask three questions
 # make test      everything that CI runs
+# make coverage  the tests once more with their coverage (tracing makes them half as fast)
 # make chat      the chat over the sample documents
 # make screenshots   pictures of every page, in $(SHOTS)
 
@@ -13,7 +14,7 @@ COVERAGE_FLOOR ?= 80
 SHOTS ?= build/screenshots
 HAS_BROWSER := import shutil, sys; sys.exit(not any(map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))))
 
-.PHONY: install demo chat screenshots test lint types unit clean
+.PHONY: install demo chat screenshots test lint types unit coverage clean
 .DEFAULT_GOAL := install
 
 install: $(VENV)/.models
@@ -51,7 +52,10 @@ types: $(VENV)/.dev
 
 unit: $(VENV)/.dev
 	@$(BIN)/surefoot models pull qwen2.5-coder-0.5b
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR) --durations=15 -ra
+	$(BIN)/python -m pytest --durations=15 -ra
+
+coverage: $(VENV)/.dev
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR)
 
 screenshots: $(VENV)/.dev
 	@$(BIN)/python tests/ui/screenshots.py $(SHOTS)

@@ -344,8 +344,8 @@ def test_a_stopwatch_counts_the_model_alone() -> None:
     watch = Stopwatch(ScriptedEngine(["one two three"]))
     asked = [Message("user", "what?")]
     for _ in watch.stream(asked, Decoding(), Event()):
-        time.sleep(0.02)
-    assert 0 < watch.seconds < 0.02
+        time.sleep(0.2)
+    assert 0 < watch.seconds < 0.2
     assert watch.count_tokens(asked) == 5
     assert watch.score(asked, ("Yes", "No")) == [-0.5, -2.5]
 

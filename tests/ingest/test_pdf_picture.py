@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -91,7 +91,5 @@ def test_what_stands_there_is_found(text: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("letter", ["a", "1", " ", "<", ".", "@", "|", ": "])
-def test_hostile_text_costs_little(letter: str) -> None:
-    begun = time.monotonic()
-    found(letter * 10_000 + "b", letter * 10_000)
-    assert time.monotonic() - begun < 2.0
+def test_hostile_text_costs_little(letter: str, within: Any) -> None:
+    within(2, lambda: found(letter * 10_000 + "b", letter * 10_000))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-import time
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -282,10 +282,8 @@ def test_markdown_headings(line: str, titles: tuple[str, ...]) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["a.md", "a.rst"])
-def test_hostile_lines_take_no_time(line: str, path: str) -> None:
-    started = time.perf_counter()
-    parse(f"{line}\n====\n{line}\n", path)
-    assert time.perf_counter() - started < 2
+def test_hostile_lines_take_no_time(line: str, path: str, within: Any) -> None:
+    within(2, lambda: parse(f"{line}\n====\n{line}\n", path))
 
 
 @given(st.text(max_size=200))

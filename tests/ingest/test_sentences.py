@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -66,9 +66,7 @@ def test_spans_are_ordered_trimmed_and_cover_all(text: str) -> None:
 
 
 @pytest.mark.parametrize("part", ["Word ", "a.b ", "!", "?)", ". ", "。", "\n ", "- ", "A. ", "…”"])
-def test_long_texts_take_linear_time(part: str) -> None:
+def test_long_texts_take_linear_time(part: str, within: Any) -> None:
     text = part * 100_000
-    began = time.process_time()
-    split_sentences(text)
-    split_sentences("Word. " + text + "word")
-    assert time.process_time() - began < 30
+    within(15, lambda: split_sentences(text))
+    within(15, lambda: split_sentences("Word. " + text + "word"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -113,10 +114,8 @@ def test_leads_back(found: list[Passage], expected: bool) -> None:
 
 
 @pytest.mark.parametrize("text", ["1" * 10_000, "1." * 5_000, " " * 10_000, "A)" * 5_000])
-def test_hostile_headings_cost_nothing(text: str) -> None:
-    begun = time.monotonic()
-    asked(passage("Leave", text), passage(text))
-    assert time.monotonic() - begun < 2
+def test_hostile_headings_cost_nothing(text: str, within: Any) -> None:
+    within(2, lambda: asked(passage("Leave", text), passage(text)))
 
 
 def _by_title(text: str, among: list[Passage]) -> list[Passage]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import codecs
 import re
-import time
 from base64 import b32encode, b64encode, urlsafe_b64encode
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -161,9 +161,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("piece", HOSTILE)
-def test_hostile_text_takes_no_time(piece: str) -> None:
+def test_hostile_text_takes_no_time(piece: str, within: Any) -> None:
     text = piece * (10_000 // len(piece))
-    began = time.process_time()
-    list(views(text))
-    list(concealed(text))
-    assert time.process_time() - began < 1.0
+    within(1, lambda: list(views(text)))
+    within(1, lambda: list(concealed(text)))

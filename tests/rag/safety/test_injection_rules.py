@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from typing import Any
 
 import pytest
 
@@ -80,8 +80,6 @@ HOSTILE = ("a", "1", " ", "<", ".", "@", "指", "ignore ", "ignore all ", "vergi
 
 
 @pytest.mark.parametrize("piece", HOSTILE)
-def test_hostile_texts_take_no_more_time_than_others(piece: str) -> None:
+def test_hostile_texts_take_no_more_time_than_others(piece: str, within: Any) -> None:
     text = piece * (10_000 // len(piece))
-    began = time.process_time()
-    names(text)
-    assert time.process_time() - began < 2.0
+    within(2, lambda: names(text))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -191,13 +191,10 @@ HOSTILE = [(unit * 10_000)[:10_000] for unit in ("a", "1", " ", "<", ".", "@", "
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=[text[:3] for text in HOSTILE])
-def test_hostile_texts_take_no_time(text: str) -> None:
+def test_hostile_texts_take_no_time(text: str, within: Any) -> None:
     deny = DenyFilter(Denied(tuple(f"project {i} falcon" for i in range(1000))))
-    began = time.perf_counter()
-    deny.find(text, "answer")
-    for label in LABELS:
-        LISTS.allows(label, text)
-    assert time.perf_counter() - began < 2.0
+    within(1, lambda: deny.find(text, "answer"))
+    within(1, lambda: [LISTS.allows(label, text) for label in LABELS])
 
 
 @pytest.mark.parametrize(

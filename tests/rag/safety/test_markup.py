@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import time
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -188,11 +188,9 @@ def test_the_policy_masks_what_is_found() -> None:
     ["a", "1", " ", "<", ".", "@", "](", "![", "[", "(", "<!--", "a.", "<a ", "`", "://", "\n",
      "](\n", "](a(", "[a]:", "\n[", "~~~\n", "- ", "x)", "<!-", "<a", "https://x()", "<a b=", "|"],
 )  # fmt: skip
-def test_hostile_text_takes_no_time(unit: str) -> None:
+def test_hostile_text_takes_no_time(unit: str, within: Any) -> None:
     text = (unit * 10_000)[:10_000]
-    started = time.thread_time()
-    MarkupFilter().find(text, "answer")
-    assert time.thread_time() - started < 1.0
+    within(1, lambda: MarkupFilter().find(text, "answer"))
 
 
 FENCES = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -163,10 +163,8 @@ def test_every_visa_number_with_a_right_check_digit_is_redacted(stem: int) -> No
         )
     ],
 )
-def test_hostile_texts_do_not_take_long(pii: PiiFilter, text: str) -> None:
-    started = time.perf_counter()
-    pii.find(text, "answer")
-    assert time.perf_counter() - started < 8.0
+def test_hostile_texts_do_not_take_long(pii: PiiFilter, text: str, within: Any) -> None:
+    within(8, lambda: pii.find(text, "answer"))
 
 
 def test_names_need_a_model_when_they_are_wanted() -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -186,15 +186,13 @@ def test_no_pseudonym_is_left_in_any_text(text: str) -> None:
 @pytest.mark.parametrize(
     "unit", ["a", "<", "<P", "_", "<A_", "&#", "&#0", "< ", "1", "@", "<a_1", " "]
 )
-def test_hostile_texts_take_no_time(unit: str) -> None:
+def test_hostile_texts_take_no_time(unit: str, within: Any) -> None:
     text = (unit * 10_000)[:10_000]
-    began = time.perf_counter()
-    unforged(text)
-    PSEUDONYM.sub("", text)
-    MARK.sub("", text)
-    restorable(text)
-    normal("PERSON", text)
-    assert time.perf_counter() - began < 2
+    within(1, lambda: unforged(text))
+    within(1, lambda: PSEUDONYM.sub("", text))
+    within(1, lambda: MARK.sub("", text))
+    within(1, lambda: restorable(text))
+    within(1, lambda: normal("PERSON", text))
 
 
 @pytest.mark.parametrize(
