@@ -66,7 +66,8 @@ class Counts:
 class RunDiff:
     """Two runs compared. `differences` says in words what differs in what was run.
 
-    `turned` has the worse cases, worst first, then the better ones, best first; the first `top`.
+    `turned` has the worse cases, worst first, then the better ones, best first: at most `top`, and
+    where that leaves some out, half of each kind.
     """
 
     suite: str
@@ -113,7 +114,7 @@ def diff_runs(a: Run, b: Run, top: int = 20) -> RunDiff:
         only_b=len(after) - len(common),
         content_changed=len(common) - len(paired),
     )
-    shown = _side_by_side(a, b, turned[: max(0, top)])
+    shown = _side_by_side(a, b, _first(turned, counts.worse, top))
     return RunDiff(suite, a.path.name, b.path.name, counts, _differences(a.info, b.info), shown)
 
 
@@ -144,6 +145,13 @@ def as_json(diff: RunDiff) -> dict[str, Any]:
     """The comparison as JSON. The value of a failed case, and a change from or to it, is null."""
     found: dict[str, Any] = _finite(asdict(diff))
     return found
+
+
+def _first(turned: Sequence[_Pair], worse: int, top: int) -> Sequence[_Pair]:
+    """The first of the `worse` ones and of the better ones after them, `top` at most."""
+    top = max(0, top)
+    gained = min(len(turned) - worse, max(top // 2, top - worse))
+    return [*turned[: min(worse, top - gained)], *turned[worse : worse + gained]]
 
 
 def _by_id(scores: Iterable[ScoredCase]) -> dict[str, ScoredCase]:

@@ -112,6 +112,28 @@ def test_worse_comes_first_and_top_bounds_the_list(tmp_path: Path, make_run: Mak
     assert diff_runs(a, b, top=0).turned == ()
 
 
+def reversed_where(rest: int) -> Any:
+    def bend(i: int, row: dict[str, Any], data: dict[str, Any]) -> Made:
+        return row, {**data, "documents": data["documents"][:: 1 - 2 * (i % 4 == rest)]}
+
+    return bend
+
+
+def test_of_many_both_kinds_are_shown(tmp_path: Path, make_run: MakeRun) -> None:
+    a = make_run("retrieval", tmp_path / "a", seed=1, bend=reversed_where(0))
+    b = make_run("retrieval", tmp_path / "b", seed=1, bend=reversed_where(1))
+    changes = [t.change for t in diff_runs(a, b, top=100).turned]
+    worse, better = sum(c < 0 for c in changes), sum(c > 0 for c in changes)
+    assert min(worse, better) > 2
+    for top in range(len(changes) + 2):
+        shown = [t.change for t in diff_runs(a, b, top=top).turned]
+        assert len(shown) == min(top, len(changes))
+        lost = sum(c < 0 for c in shown)
+        assert lost >= min(worse, top // 2)
+        assert len(shown) - lost >= min(better, top // 2)
+        assert shown == changes[:lost] + changes[worse : worse + len(shown) - lost]
+
+
 def test_only_the_same_cases_are_compared(tmp_path: Path, make_run: MakeRun) -> None:
     def bend(i: int, row: dict[str, Any], data: dict[str, Any]) -> Made:
         return {**row, "text": row["text"] + " now" * (i == 7)}, data

@@ -147,6 +147,26 @@ def test_case_files_at_hand(tmp_path: Path) -> None:
     assert list(ready_cases("pii", kb).values()) == [kept]
 
 
+def diff_of(worse: int, better: int, *turned: Turned) -> RunDiff:
+    return RunDiff("qa", "a", "b", Counts(better, worse, 5, 0, 0, 0, 0), (), turned)
+
+
+def test_turned_cases_by_kind() -> None:
+    side = Side("word", 0.5, ())
+    lost, gained = (
+        Turned("l", "Lost one", -1.0, side, side),
+        Turned("g", "Got one", 1.0, side, side),
+    )
+    both = draw.turned_html(diff_of(3, 1, lost, gained), 0)
+    assert "Lost one" in both
+    assert "Got one" in both
+    assert "2 more" in both
+    assert "2 more" in draw.turned_html(diff_of(3, 1, lost, gained), -1)
+    assert "more:" not in draw.turned_html(diff_of(3, 1, lost, gained), 1)
+    assert "No case turned this way" in draw.turned_html(diff_of(1, 0, lost), 1)
+    assert "No case stands otherwise" in draw.turned_html(diff_of(0, 0), 1)
+
+
 ATTRIBUTES = {
     "class", "role", "aria-label", "aria-hidden", "aria-valuemin", "aria-valuemax",
     "aria-valuenow", "aria-valuetext", "style",
@@ -164,7 +184,7 @@ def test_nothing_in_a_run_can_inject(text: str, other: str, state: Any) -> None:
     html = draw.row_html(row) + draw.progress_html(row, Stand(1, 1, 3, None))
     html += draw.unfinished_html(replace(row, problem=text), 1, other) + draw.alone_html(row)
     html += draw.head_html(Head(text, other, (text,), other), gate) + draw.counts_html(diff)
-    html += draw.turned_html(diff, [turned]) + draw.turned_html(diff, ())
+    html += draw.turned_html(diff, -1) + draw.turned_html(diff, 1)
     html += draw.places_html([text, other]) + draw.command_html(text)
     html += draw.hidden_html(frozenset([text, other])) + draw.limits_html(None, Path(text or "x"))
     tags = Tags(html)

@@ -178,8 +178,10 @@ def test_two_runs_are_compared_case_by_case(page: Any, axe: Any) -> None:
     sees(page, "Gate failed: not fit for release as it stands.")
     sees(page, "recall fell from")
     page.get_by_text("Gained", exact=True).click()
+    sees(page, "No case turned this way.")
     page.get_by_text("Lost", exact=True).click()
     lost = page.locator(".sf-turned details").first
+    sees(page, "all found → missed")
     lost.locator("summary").click()
     playwright.expect(lost.get_by_text("After: missed")).to_be_visible()
     axe(page)

@@ -245,10 +245,15 @@ def case_html(card: object) -> str:
     return _report(f'<div class="case">{part_html("card", card)}</div>')
 
 
-def turned_html(diff: RunDiff, turned: Sequence[Turned]) -> str:
-    """The cases that stand otherwise, each to be opened side by side."""
+def turned_html(diff: RunDiff, sign: int) -> str:
+    """The cases that stand otherwise, each to be opened: lost (-1), gained (1) or both (0)."""
+    turned = [item for item in diff.turned if sign * item.change >= 0]
     rows = "".join(_turned(item) for item in turned)
-    return f'<div class="sf-turned">{rows or _same(diff)}</div>'
+    counts = diff.counts
+    more = counts.worse * (sign <= 0) + counts.better * (sign >= 0) - len(turned)
+    if rows and more > 0:
+        rows += f'<p class="sf-quiet">… {more:,} more: surefoot eval diff --top lists them.</p>'
+    return f'<div class="sf-turned">{rows or _none(diff)}</div>'
 
 
 def counts_html(diff: RunDiff) -> str:
@@ -281,7 +286,9 @@ def _side(name: str, side: Side) -> str:
     return f"<div><div class='sf-kicker'>{name}: {escape(side.word)}</div>{lines}</div>"
 
 
-def _same(diff: RunDiff) -> str:
+def _none(diff: RunDiff) -> str:
+    if diff.turned:
+        return '<p class="sf-quiet">No case turned this way.</p>'
     same = "No case stands otherwise than before."
     other = diff.counts.other_outcome
     return (

@@ -215,8 +215,7 @@ def _turned(diff: RunDiff) -> None:
         "Which cases turned", list(TURNS), default="Lost and gained", required=True,
         key="evaluations-turns", label_visibility="collapsed",
     )  # fmt: skip
-    sign = TURNS[side or "Lost and gained"]
-    st.html(draw.turned_html(diff, [item for item in diff.turned if sign * item.change >= 0]))
+    st.html(draw.turned_html(diff, TURNS[side or "Lost and gained"]))
 
 
 def _metrics(run: Run, scores: Sequence[ScoredCase]) -> Sequence[Metric]:
