@@ -29,6 +29,10 @@ from rag.errors import EngineError
 from rag.types import Decoding, Message, TextScore, Token
 
 WINDOW = 4096
+# llama.cpp's threads wait for each other many hundred times a token. GCC's OpenMP lets those that
+# wait turn in a loop for milliseconds before they sleep; beside busy processes the one they wait
+# for gets no CPU meanwhile, and a token may take seconds. https://gcc.gnu.org/onlinedocs/libgomp/
+TURNS_BEFORE_SLEEP = "3000"
 
 
 class LlamaCppEngine:
@@ -271,7 +275,14 @@ def usable_cpus() -> int:
     return os.cpu_count() or 1
 
 
+def share_cpus() -> None:
+    """Let threads that wait make room, unless the environment says how. OpenMP reads it once."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", TURNS_BEFORE_SLEEP)
+
+
 def _load(path: Path, window: int, threads: int) -> Any:
+    share_cpus()
     try:
         from llama_cpp import Llama
     except ImportError as error:

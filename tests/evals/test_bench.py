@@ -312,6 +312,16 @@ def test_batch_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert all(side.figures["decoded_tokens_per_s"].median > 0 for side in contest.sides)
 
 
+@pytest.mark.e2e
+def test_busy_in_small(small_lm_path: Path, tmp_path: Path) -> None:
+    from evals.bench import busy
+
+    alone, beside = busy.plan(1, tmp_path, quiet)
+    for side in (*alone.sides, beside.sides[0]):
+        measure = side.run()
+        assert 0 < measure.figures["token_s"] < measure.figures["first_s"] < measure.seconds
+
+
 @pytest.mark.browser
 def test_paint_in_small(embedder_path: Path, tmp_path: Path) -> None:
     from evals.bench import paint

@@ -81,6 +81,17 @@ def generate(
     _bench("generate", size, repeats, out, json)
 
 
+@app.command("busy")
+def busy(
+    size: Annotated[int | None, _size("busy processes beside the engine; a core's each")] = None,
+    repeats: RepeatsOption = 3,
+    out: OutOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The CPU engine beside other work, and with OpenMP's own way of waiting."""
+    _bench("busy", size, repeats, out, json)
+
+
 @app.command("serve")
 def serve(
     size: Annotated[int | None, _size("clients, with two questions each")] = None,
