@@ -114,12 +114,16 @@ def scan_passages(kb: Path, progress: Progress) -> ScanReport:
 def open_classifier(config: Config, embedder: Embedder, role: str) -> ClassifierFilter | None:
     """What the config names in place of a learned filter; None for the shipped one.
 
+    A lower score than its own counts where the policy says so.
+
     Raises ConfigError, ModelUnavailable, EngineError.
     """
     from rag.safety.features import CachedVectors
+    from rag.safety.floors import floors_of
     from rag.safety.shipped import build_classifier
 
-    return build_classifier(role, embedder, CachedVectors(embedder), _named(config))
+    vectors, floors = CachedVectors(embedder), floors_of(policy_of(config.guard))
+    return build_classifier(role, embedder, vectors, _named(config), floors)
 
 
 def _named(config: Config) -> Named:

@@ -13,18 +13,21 @@ from evals.suites.base import ABOVE, BELOW, Options, require_flag, require_text,
 from evals.suites.heads import HeadBatch
 from evals.suites.named import named_subject
 from evals.types import Case, Outcome, Pins, Score, Subject
+from rag.safety.floors import Floors, floors_of
 from rag.safety.injection import InjectionFilter
+from rag.safety.policy import policy_of
 
 
 class InjectionSubject:
     """The injection filter on typed text: how sure it is, and whether it flags the text."""
 
-    def __init__(self, batch: HeadBatch) -> None:
+    def __init__(self, batch: HeadBatch, floors: Floors) -> None:
         self._batch = batch
+        self._floors = floors
 
     def run(self, cases: Sequence[Case], cancel: Event) -> list[Outcome]:
         began = time.perf_counter()
-        injection = InjectionFilter(self._batch.heads, self._batch.embed(cases))
+        injection = InjectionFilter(self._batch.heads, self._batch.embed(cases), self._floors)
         shared = (time.perf_counter() - began) * 1000 / max(1, len(cases))
         return [_outcome(injection, case, shared) for case in cases if not cancel.is_set()]
 
@@ -49,7 +52,8 @@ class InjectionSuite:
 
         if named := named_subject(self.name, options.config, _judged):
             return named
-        return InjectionSubject(HeadBatch("injection", open_plain_embedder()))
+        floors = floors_of(policy_of(options.config.guard))
+        return InjectionSubject(HeadBatch("injection", open_plain_embedder()), floors)
 
     def score(self, case: Case, outcome: Outcome) -> Score:
         truth = float(case.row["injection"])

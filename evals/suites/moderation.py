@@ -17,8 +17,10 @@ from evals.suites.base import ABOVE, BELOW, Options, require_text, scored, unsco
 from evals.suites.heads import HeadBatch
 from evals.suites.named import named_subject
 from evals.types import Case, Outcome, Pins, Score, Subject
+from rag.safety.floors import Floors, floors_of
 from rag.safety.moderation import ANY as HARM
 from rag.safety.moderation import ModerationFilter
+from rag.safety.policy import policy_of
 
 ANY = "any"
 TRUTH = "/truth"
@@ -27,13 +29,14 @@ TRUTH = "/truth"
 class ModerationSubject:
     """The moderation filter on typed text: probabilities of everything, and what it flags."""
 
-    def __init__(self, batch: HeadBatch) -> None:
+    def __init__(self, batch: HeadBatch, floors: Floors) -> None:
         self._batch = batch
+        self._floors = floors
 
     def run(self, cases: Sequence[Case], cancel: Event) -> list[Outcome]:
         began = time.perf_counter()
         heads, vectors = self._batch.heads, self._batch.embed(cases, whole=True)
-        moderation = ModerationFilter(heads, vectors.seen_by(heads.views))
+        moderation = ModerationFilter(heads, vectors.seen_by(heads.views), self._floors)
         shared = (time.perf_counter() - began) * 1000 / max(1, len(cases))
         return [_outcome(moderation, case, shared) for case in cases if not cancel.is_set()]
 
@@ -63,7 +66,8 @@ class ModerationSuite:
 
         if named := named_subject(self.name, options.config, _judged):
             return named
-        return ModerationSubject(HeadBatch("moderation", open_plain_embedder()))
+        floors = floors_of(policy_of(options.config.guard))
+        return ModerationSubject(HeadBatch("moderation", open_plain_embedder()), floors)
 
     def score(self, case: Case, outcome: Outcome) -> Score:
         values: dict[str, float | None] = {}

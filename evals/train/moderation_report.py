@@ -15,10 +15,13 @@ from evals.train.fit import Example, Floats, Mask
 from evals.train.injection_report import standalone
 from evals.train.moderation_texts import LABELS
 from evals.types import Estimate
-from rag.safety.policy import ILLICIT
+from rag.safety.floors import floors_of
+from rag.safety.moderation import ANY
+from rag.safety.policy import ILLICIT, load_policy
 
 _AUPRC = average_precision("auprc", "score", "truth")
 _ORDINARY = ("prose", "typed-benign", "questions", "refusal-cyber-benign")
+_SAFE = ("prose", "typed-benign", "questions")
 _REQUESTS = ("refusal-xstest", "refusal-harmful", "refusal-donotanswer")
 
 
@@ -44,7 +47,7 @@ class Scored:
 
 def report(found: Scored) -> list[str]:
     """One line each."""
-    return [*_ranking(found), *_flagging(found), *_unseen(found)]
+    return [*_ranking(found), *_flagging(found), *_lowered(found), *_unseen(found)]
 
 
 def _ranking(found: Scored) -> Iterator[str]:
@@ -67,6 +70,21 @@ def _flagging(found: Scored) -> Iterator[str]:
         if (rows & (truth == 0)).any():
             yield f"five folds, refused of harmless {name}: {_share(blocked[rows & (truth == 0)])}"
         yield f"five folds, passed of harmful {name}: {_share(~blocked[rows & (truth == 1)])}"
+
+
+def _lowered(found: Scored) -> Iterator[str]:
+    """What is found of harm alone, by the thresholds that ship and by those that strict lowers."""
+    harms = [column for column, label in enumerate(LABELS) if label != ILLICIT]
+    floors = floors_of(load_policy("strict"))
+    floor = [floors.get(("answer", LABELS[column]), 1.0) for column in harms]
+    own = found.flagged[:, harms]
+    rows, truth = found.of("openai", ANY)
+    for policy, said in (("balanced", own), ("strict", own | (found.scores[:, harms] >= floor))):
+        caught: Mask = np.asarray(said.any(axis=1))
+        texts = {"harmful openai": rows & (truth == 1), "harmless openai": rows & (truth == 0)}
+        texts |= {name: np.array([e.source == name for e in found.items]) for name in _SAFE}
+        for name, mine in texts.items():
+            yield f"five folds, {policy}, harm found in {name}: {_share(caught[mine])}"
 
 
 def _unseen(found: Scored) -> Iterator[str]:

@@ -6,6 +6,7 @@ from ingest.types import Embedder
 from rag.errors import FilterError
 from rag.safety.classifiers.opening import Named
 from rag.safety.features import CachedVectors
+from rag.safety.floors import floors_of
 from rag.safety.guard import Forgets, Guard
 from rag.safety.lists import DenyFilter, Lists
 from rag.safety.markup import MarkupFilter
@@ -39,9 +40,9 @@ def build_guard(
     stages where the policy acts on them, or in all with `report_names`. Raises FilterError naming
     the filter if one cannot load, or if names are wanted and `ner` is None.
     """
-    vectors = CachedVectors(embedder)
-    moderation = build_moderation(embedder, vectors, named)
-    injection = build_injection(embedder, vectors, named)
+    vectors, floors = CachedVectors(embedder), floors_of(policy)
+    moderation = build_moderation(embedder, vectors, named, floors)
+    injection = build_injection(embedder, vectors, named, floors)
     pii = build_pii(ner, policy, report_names)
     lists = build_lists(policy, pii, base)
     denied = () if policy.denied == Denied() else (DenyFilter(policy.denied),)
@@ -50,7 +51,7 @@ def build_guard(
             pii,
             MarkupFilter(policy.hosts),
             *denied,
-            *(kept_in(scans, found, embedder, named) for found in (injection, moderation)),
+            *(kept_in(scans, found, embedder, named, floors) for found in (injection, moderation)),
         ),
         policy,
         timeout_s,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from rag.safety.floors import NO_FLOORS, Floors, reported_from
 from rag.safety.heads import Embed, Heads
 from rag.safety.injection_rules import RULES
 from rag.safety.policy import INJECTION
@@ -25,14 +26,16 @@ class InjectionFilter:
     """Finds sentences that try to instruct the assistant.
 
     `heads` has two: PROMPT_INJECTION for what a person typed, and DOCUMENT for sentences of
-    documents and answers, where a false alarm costs more.
+    documents and answers, where a false alarm costs more. A lower score than a head's own threshold
+    counts where `floors` says so.
     """
 
     name = "injection"
 
-    def __init__(self, heads: Heads, embed: Embed) -> None:
+    def __init__(self, heads: Heads, embed: Embed, floors: Floors = NO_FLOORS) -> None:
         self._heads = heads
         self._embed = embed
+        self._floors = floors
 
     def find(self, text: str, stage: Stage) -> list[Finding]:
         """Findings labelled PROMPT_INJECTION over whole sentences."""
@@ -67,10 +70,12 @@ class InjectionFilter:
         if not units:
             return []
         scores = self._heads.score([unit.text for unit in units], self._embed)[:, head]
+        own = float(self._heads.thresholds[head])
+        cut = reported_from(own, self._floors, stage, INJECTION)
         return [
             Finding(stage, INJECTION, unit.start, unit.end, float(score), self.name)
             for unit, score in zip(units, scores, strict=True)
-            if score >= self._heads.thresholds[head]
+            if score >= cut
         ]
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from rag.safety.floors import NO_FLOORS, Floors, reported_from
 from rag.safety.heads import Embed, Heads
 from rag.safety.units import Unit, sentences, windows
 from rag.types import Finding, Stage
@@ -23,13 +24,17 @@ _APART = frozenset({ANY, "ILLICIT"})
 
 
 class ModerationFilter:
-    """Finds harmful sentences. `embed` gives unit vectors of shape (n, dimension)."""
+    """Finds harmful sentences. `embed` gives unit vectors of shape (n, dimension).
+
+    A lower score than a head's own threshold counts where `floors` says so.
+    """
 
     name = "moderation"
 
-    def __init__(self, heads: Heads, embed: Embed) -> None:
+    def __init__(self, heads: Heads, embed: Embed, floors: Floors = NO_FLOORS) -> None:
         self._heads = heads
         self._embed = embed
+        self._floors = floors
 
     def find(self, text: str, stage: Stage) -> list[Finding]:
         """One finding for every sentence (in a question: or window) and category over threshold."""
@@ -69,11 +74,15 @@ class ModerationFilter:
         if not units:
             return []
         scores = self._scored(units, _gated(stage))
+        cut = {
+            label: reported_from(own, self._floors, stage, label)
+            for label, own in self.thresholds.items()
+        }
         return [
             Finding(stage, label, unit.start, unit.end, float(row[i]), self.name)
             for unit, row in zip(units, scores, strict=True)
             for i, label in enumerate(self._heads.labels)
-            if row[i] >= self._heads.thresholds[i]
+            if row[i] >= cut[label]
         ]
 
     def _scored(self, units: list[Unit], gated: bool) -> npt.NDArray[np.floating]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 from rag.safety.classifiers.types import Classifier, sound
+from rag.safety.floors import NO_FLOORS, Floors, reported_from
 from rag.safety.lru import Lru
 from rag.safety.units import Unit, sentences, windows
 from rag.types import Finding, Stage
@@ -19,12 +20,19 @@ class ClassifierFilter:
     """Finds sentences that a classifier flags; in a question also runs of sentences.
 
     No sentence is judged twice while it is remembered, by a hash of it. `identity` is the
-    classifier's.
+    classifier's. A lower probability than a threshold counts where `floors` says so.
     """
 
-    def __init__(self, name: str, classifier: Classifier, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self,
+        name: str,
+        classifier: Classifier,
+        capacity: int = CAPACITY,
+        floors: Floors = NO_FLOORS,
+    ) -> None:
         self.name = name
         self._classifier = classifier
+        self._floors = floors
         self._known: Lru[bytes, Scores] = Lru(capacity)
 
     @property
@@ -43,7 +51,7 @@ class ClassifierFilter:
             Finding(stage, label, unit.start, unit.end, p, self.name)
             for unit, scores in zip(units, self._scored(units, stage), strict=True)
             for label, p in scores.items()
-            if p >= self.thresholds[label]
+            if p >= reported_from(self.thresholds[label], self._floors, stage, label)
         ]
 
     def warm(self, texts: Sequence[str], stage: Stage) -> None:

@@ -15,6 +15,7 @@ from rag.safety.classifiers.local import engine_model, named, pin, wording
 from rag.safety.classifiers.names import HUB, SHIPPED, ClassifierName
 from rag.safety.classifiers.templates import Risk, shipped_template
 from rag.safety.classifiers.types import Classifier
+from rag.safety.floors import NO_FLOORS, Floors
 from rag.safety.settings import GuardConfig
 from rag.types import Engine, Stage
 
@@ -36,7 +37,9 @@ class Named:
         """All that the filter depends on; "" for the shipped one. Raises SurefootError."""
         return pin(self._config, role)
 
-    def filter(self, role: str, shipped: Callable[[], Classifier]) -> ClassifierFilter | None:
+    def filter(
+        self, role: str, shipped: Callable[[], Classifier], floors: Floors = NO_FLOORS
+    ) -> ClassifierFilter | None:
         """The filter of named classifiers, None for the shipped one. Raises SurefootError.
 
         `shipped` gives the heads as a classifier, where a name asks for them.
@@ -49,7 +52,7 @@ class Named:
         ]
         # From the right: what the last but one is unsure of goes to the last.
         chain = reduce(lambda dear, cheap: Cascade(cheap, dear, grey), reversed(opened))
-        return ClassifierFilter(role, chain)
+        return ClassifierFilter(role, chain, floors=floors)
 
     def _classifier(self, role: str, name: ClassifierName) -> Classifier:
         field, wanted, threshold = f"guard.{role}", ROLES[role], self._config.threshold
