@@ -82,18 +82,19 @@ def open_guard(
     embedder: Embedder,
     report_names: bool = False,
     base: KnowledgeBase | None = None,
+    remember: bool = True,
 ) -> Guard:
     """All filters under the policy that the config names; `base` has the documents it calls public.
 
     With `report_names`, names of people and places are found and reported too, though kept. What
-    is found in the passages of `base` is kept beside it.
+    is found in the passages of `base` is kept beside it, unless `remember` is false.
     """
     from rag.safety.build import build_guard
     from rag.safety.public import Base
 
     policy, seconds = policy_of(config.guard), config.guard.timeout_s
     shelf = Base(base, partial(index_stamp, base.path)) if base is not None else None
-    scans = Scans(base.path) if base is not None else None
+    scans = Scans(base.path) if base is not None and remember else None
     named, ner = _named(config), config.guard.ner
     return build_guard(ner, embedder, policy, report_names, seconds, shelf, scans, named)
 

@@ -56,3 +56,21 @@ def test_a_public_number_passes_and_a_persons_does_not(kb: Path, small_lm_path: 
     shut = read(kb, question, "balanced")
     assert OURS not in shut
     assert THEIRS not in shut
+
+
+@pytest.mark.e2e
+def test_the_guard_by_itself_knows_the_public_number_of_a_base(kb: Path, surefoot: Any) -> None:
+    said = f"The office is on {OURS}, Fiona on {THEIRS}."
+    policy = ("--policy", str(kb.parent / "ours.toml"))
+    before = sorted(path.name for path in kb.iterdir())
+    for stage in ("passage", "answer"):
+        done = surefoot("guard", *policy, "--kb", str(kb), "--stage", stage, stdin=said.encode())
+        assert done.out == f"The office is on {OURS}, Fiona on <PHONE_NUMBER>.\n"
+        assert done.err == "REDACT: PHONE_NUMBER\n"
+    assert sorted(path.name for path in kb.iterdir()) == before
+    alone = surefoot("guard", *policy, stdin=said.encode())
+    assert OURS not in alone.out
+    assert alone.err.splitlines()[0].endswith("without --kb none is known")
+    missing = surefoot("guard", *policy, "--kb", str(kb.parent / "none"), stdin=said.encode())
+    assert missing.code not in (0, 1)
+    assert missing.err.count("\n") == 1

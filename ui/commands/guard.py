@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from rag.types import Stage
 from ui.options import JsonOption
 
 if TYPE_CHECKING:
+    from rag.config import Config
     from rag.safety.guard import Guard
 
 MAX_BYTES = 16 << 20
@@ -29,6 +31,14 @@ PolicyOption = Annotated[
     str | None,
     typer.Option("--policy", "-p", help="strict, balanced, research, or a TOML file like those."),
 ]
+PublicOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--kb",
+        envvar="SUREFOOT_KB",
+        help="The knowledge base with the documents that the policy calls public.",
+    ),
+]
 ExplainOption = Annotated[
     bool, typer.Option("--explain", help="Read nothing; print the rules in force.")
 ]
@@ -37,6 +47,7 @@ ExplainOption = Annotated[
 def guard(
     stage: StageOption = StageName.answer,
     policy: PolicyOption = None,
+    kb: PublicOption = None,
     explain: ExplainOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -52,6 +63,8 @@ def guard(
 
       echo "Ann Lee lives in Leith" | surefoot guard --policy strict --stage passage
 
+      surefoot guard --policy ours.toml --kb kb < reply.txt
+
       surefoot guard --explain --policy strict
     """
     from rag.config import load
@@ -62,11 +75,8 @@ def guard(
     if explain:
         emit_json(policy_json(config.guard)) if json else print_policy(config.guard)
         return
-    from rag.assemble import open_embedder, open_guard
-
     text = _read_input()
-    filters = open_guard(config, open_embedder(), report_names=True)
-    result = _filtered(filters, text, stage.value)
+    result = _filtered(_filters(config, kb), text, stage.value)
     if json:
         emit_json(result)
         return
@@ -75,6 +85,19 @@ def guard(
     typer.echo(f"{result['verdict']}{': ' + labels if labels else ''}", err=True)
     if result["cause"] and result["verdict"] == "BLOCK":
         typer.echo(result["cause"], err=True)
+
+
+def _filters(config: Config, kb: Path | None) -> Guard:
+    """The guard, with the base where the policy calls documents of it public."""
+    from ingest.store import KnowledgeBase
+    from rag.assemble import open_embedder, open_guard
+    from rag.safety.policy import policy_of
+
+    public = policy_of(config.guard).allowed.documents
+    base = KnowledgeBase.open(kb) if public and kb else None
+    if public and base is None:
+        typer.echo("the policy calls documents public; without --kb none is known", err=True)
+    return open_guard(config, open_embedder(), report_names=True, base=base, remember=False)
 
 
 def _read_input() -> str:
