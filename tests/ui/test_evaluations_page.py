@@ -115,9 +115,13 @@ def test_the_page_teaches_before_anything_was_measured(page: Any, axe: Any) -> N
     playwright.expect(cases).to_have_value("The sample that ships: qa.jsonl", timeout=WAIT_MS)
     choose(page, "What to measure", "Personal-data filter:")
     sees(page, "A case file has one JSON object a line")
+    start = page.get_by_role("button", name="Start")
+    playwright.expect(start).to_be_disabled()
+    axe(page)
+    choose(page, "Cases", "A file on this machine")
+    playwright.expect(start).to_be_enabled(timeout=WAIT_MS)
     press(page, "Start")
     sees(page, "choose a case file first")
-    axe(page)
 
 
 def test_a_bad_case_file_is_named_with_its_line(page: Any, tmp_path: Path) -> None:

@@ -60,7 +60,9 @@ def form(context: Context, rows: Sequence[RunRow], jobs: Jobs, go: Callable[...,
     going = any(row.state == "running" for row in rows)
     if going:
         st.html('<p class="sf-quiet">One evaluation runs at a time. Stop it, or wait for it.</p>')
-    if not st.button("Start", type="primary", key="evaluations-start", disabled=going):
+    # While a file is on its way there is none yet: what was pressed then would be forgotten.
+    waits = going or (chosen == UPLOAD and uploaded is None)
+    if not st.button("Start", type="primary", key="evaluations-start", disabled=waits):
         return
     try:
         with st.spinner("Reading the cases"):
