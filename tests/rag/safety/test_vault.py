@@ -29,9 +29,9 @@ def vault(tmp_path: Path) -> Vault:
 
 def filled(vault: Vault) -> Vault:
     one, two = vault.of("c-1"), vault.of("c-2")
-    assert one.name("PERSON", "Anna Berg") == "<PERSON_1>"
-    assert one.name("PERSON", "Karl Maier") == "<PERSON_2>"
-    assert two.name("PERSON", "Karl Maier") == "<PERSON_1>"
+    assert one.name("PERSON", "Annabel Lindenberg") == "<PERSON_1>"
+    assert one.name("PERSON", "Karl Obermaier") == "<PERSON_2>"
+    assert two.name("PERSON", "Karl Obermaier") == "<PERSON_1>"
     assert two.name("PHONE_NUMBER", PHONE) == "<PHONE_NUMBER_1>"
     return vault
 
@@ -43,9 +43,9 @@ def again(vault: Vault, key: str = KEY) -> Vault:
 
 def test_a_conversation_goes_on_in_another_process(vault: Vault) -> None:
     session = again(filled(vault)).of("c-1")
-    assert session.name("PERSON", "berg, anna") == "<PERSON_1>"
+    assert session.name("PERSON", "lindenberg, annabel") == "<PERSON_1>"
     assert session.name("PERSON", "Jo Day") == "<PERSON_3>"
-    assert session.value("<PERSON_2>") == "Karl Maier"
+    assert session.value("<PERSON_2>") == "Karl Obermaier"
     assert session.value("<PHONE_NUMBER_1>") is None
     assert session.value("<PERSON_9>") is None
 
@@ -53,9 +53,17 @@ def test_a_conversation_goes_on_in_another_process(vault: Vault) -> None:
 def test_nothing_can_be_read_in_the_file(vault: Vault) -> None:
     filled(vault)
     data = b"".join(path.read_bytes() for path in vault.path.parent.glob("vault.db*")).lower()
-    for word in (b"anna", b"berg", b"maier", PHONE.encode(), b"441314960131", KEY.encode().lower()):
+    # Long words: four letters in any case stand in its random bytes once in some 600,000 files.
+    for word in (
+        b"annabel",
+        b"lindenberg",
+        b"obermaier",
+        PHONE.encode(),
+        b"441314960131",
+        KEY.encode().lower(),
+    ):
         assert word not in data
-    assert "Berg".encode("utf-16-le").lower() not in data
+    assert "Lindenberg".encode("utf-16-le").lower() not in data
 
 
 def test_only_its_owner_may_open_the_file(vault: Vault) -> None:
@@ -95,7 +103,7 @@ def test_a_row_that_was_moved_or_changed_does_not_open(vault: Vault, change: str
 def test_rotation(vault: Vault) -> None:
     before = [(row.session, row.mark, row.value) for row in filled(vault).reveal()]
     assert vault.rotate(parse_key(OTHER)) == 4
-    assert vault.of("c-1").name("PERSON", "ANNA BERG") == "<PERSON_1>"
+    assert vault.of("c-1").name("PERSON", "ANNABEL LINDENBERG") == "<PERSON_1>"
     after = again(vault, OTHER).reveal()
     assert [(row.session, row.mark, row.value) for row in after] == before
     with pytest.raises(VaultError):
@@ -149,7 +157,7 @@ def test_dropping_a_conversation(vault: Vault) -> None:
     filled(vault)
     assert drop(vault.path, ("c-1", "c-7")) == 2
     assert vault.of("c-1").value("<PERSON_1>") is None
-    assert vault.of("c-2").value("<PERSON_1>") == "Karl Maier"
+    assert vault.of("c-2").value("<PERSON_1>") == "Karl Obermaier"
     assert drop(vault.path.with_name("none.db"), ("c-1",)) == 0
 
 
@@ -159,7 +167,7 @@ def test_numbers_of_a_conversation_that_goes_on_are_given_to_nobody_else(vault: 
     assert vault.of("c-1").name("PERSON", "Jo Day") == "<PERSON_3>"
 
 
-TEXT = "Ask Berg about it. Karl Maier (tel. +44 131 496 0131) is away."
+TEXT = "Ask Lindenberg about it. Karl Obermaier (tel. +44 131 496 0131) is away."
 
 
 def test_forgetting_a_document_forgets_its_values(vault: Vault) -> None:
@@ -168,7 +176,7 @@ def test_forgetting_a_document_forgets_its_values(vault: Vault) -> None:
     assert vault.clear(trail, dry_run=True) == 3
     assert len(vault.reveal()) == 4
     assert vault.clear(trail, dry_run=False) == 3
-    assert [row.value for row in again(vault).reveal()] == ["Anna Berg"]
+    assert [row.value for row in again(vault).reveal()] == ["Annabel Lindenberg"]
     # Whoever had the number keeps it, though nobody knows any more who that was.
     assert vault.of("c-1").name("PERSON", "Jo Day") == "<PERSON_3>"
     assert vault.clear(trail, dry_run=False) == 0
@@ -177,7 +185,7 @@ def test_forgetting_a_document_forgets_its_values(vault: Vault) -> None:
 def test_numbers_in_the_history_are_held(vault: Vault) -> None:
     session = vault.of("c-1")
     session.hold(["<PERSON_4> was there."])
-    assert again(vault).of("c-1").name("PERSON", "Anna Berg") == "<PERSON_5>"
+    assert again(vault).of("c-1").name("PERSON", "Annabel Lindenberg") == "<PERSON_5>"
 
 
 def test_without_a_key_names_live_in_memory(
@@ -186,7 +194,7 @@ def test_without_a_key_names_live_in_memory(
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
     sessions = open_sessions(tmp_path)
     assert isinstance(sessions, MemorySessions)
-    sessions.of("c-1").name("PERSON", "Anna Berg")
+    sessions.of("c-1").name("PERSON", "Annabel Lindenberg")
     assert list(tmp_path.iterdir()) == []
     assert place_of(tmp_path) == ()
 
@@ -205,6 +213,6 @@ def test_a_vault_without_its_key_is_not_passed_over(
 
 def test_with_a_key_names_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY_VARIABLE, KEY)
-    LateSessions(tmp_path).of("c-1").name("PERSON", "Anna Berg")
-    assert LateSessions(tmp_path).of("c-1").value("<PERSON_1>") == "Anna Berg"
+    LateSessions(tmp_path).of("c-1").name("PERSON", "Annabel Lindenberg")
+    assert LateSessions(tmp_path).of("c-1").value("<PERSON_1>") == "Annabel Lindenberg"
     assert [place.name for place in place_of(tmp_path)] == ["names in the vault"]
