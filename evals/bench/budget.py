@@ -19,7 +19,7 @@ from statistics import fmean
 from threading import Event
 
 from evals.bench.asked import Asked, Reply, keep, kept
-from evals.bench.machine import load_average, usable_cores
+from evals.bench.machine import load_average
 from evals.cases import open_cases
 from evals.compare import Comparison, compare
 from evals.metrics import estimate, mean, ratio, share, table
@@ -32,6 +32,7 @@ from ingest.types import Embedder
 from rag.assemble import open_embedder, open_engine, open_guard
 from rag.config import Config, load
 from rag.engines.lineage import Rewinds
+from rag.engines.llamacpp import usable_cpus
 from rag.prompt import Budget, beginning, compose, pack
 from rag.reading import Reading, read
 from rag.retrieve import Retriever
@@ -245,7 +246,7 @@ def main() -> None:
     except (SurefootError, ValueError) as error:
         sys.exit(str(error))
     load_now = f"load {before:.1f} before, {load_average():.1f} after"
-    print("\n".join([*found, f"{config.engine.model}; {load_now}; {usable_cores()} cores"]))
+    print("\n".join([*found, f"{config.engine.model}; {load_now}; {usable_cpus()} cores"]))
 
 
 def _measured(given: argparse.Namespace, parts: Parts) -> list[str]:

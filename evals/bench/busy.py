@@ -19,14 +19,14 @@ from pathlib import Path
 from threading import Event
 
 from evals.bench.harness import Contest, Measure, Say, Side
-from evals.bench.machine import installed, usable_cores
-from rag.engines.llamacpp import TURNS_BEFORE_SLEEP, LlamaCppEngine
+from evals.bench.machine import installed
+from rag.engines.llamacpp import TURNS_BEFORE_SLEEP, LlamaCppEngine, usable_cpus
 from rag.errors import SurefootError
 from rag.models import resolve
 from rag.types import Decoding, Message
 
 MODEL = "qwen2.5-coder-0.5b"
-SIZE = usable_cores()
+SIZE = usable_cpus()
 TOKENS, SENTENCES = 32, 12
 # What GCC documents as the number where nobody says one.
 OPENMP_TURNS = "300000"

@@ -18,7 +18,7 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from evals.bench.machine import load_average, usable_cores
+from evals.bench.machine import load_average
 from evals.cases import open_cases
 from evals.compare import Comparison, compare
 from evals.metrics import table
@@ -36,6 +36,7 @@ from ingest.store import KnowledgeBase
 from ingest.types import Embedder, Hit, StoredChunk, Vectors
 from rag.assemble import open_bulk_embedder
 from rag.config import Config
+from rag.engines.llamacpp import usable_cpus
 from rag.retrieve import Index, Retriever
 from rag.types import Passage
 
@@ -246,7 +247,7 @@ def run(
             cuts.append(measure(settings, files, cases, questions, Path(folder), embedder))
     shipped = next(cut for cut in cuts if cut.settings == default)
     asked = f"{len(shipped.scores)} retrieval cases, {len(questions)} questions with answers"
-    load = f"load {before:.1f} before, {load_average():.1f} after, on {usable_cores()} cores"
+    load = f"load {before:.1f} before, {load_average():.1f} after, on {usable_cpus()} cores"
     return [*markdown(cuts, shipped), "", f"{asked}; {load}"]
 
 

@@ -21,7 +21,7 @@ from statistics import fmean
 from threading import Event
 
 from evals.bench.budget import Parts, open_parts
-from evals.bench.machine import load_average, usable_cores
+from evals.bench.machine import load_average
 from evals.cases import open_cases
 from evals.metrics import estimate, ratio, table
 from evals.sample import CASES
@@ -33,6 +33,7 @@ from ingest.store import KnowledgeBase
 from rag.assemble import open_embedder
 from rag.config import PromptConfig, load
 from rag.engines.lineage import Rewinds
+from rag.engines.llamacpp import usable_cpus
 from rag.errors import EngineError
 from rag.followup import follow_up
 from rag.prompt import CHOICES, SYSTEM, Budget, Packed, beginning, pack, target_tokens
@@ -186,7 +187,7 @@ def main() -> None:
     except (SurefootError, ValueError) as error:
         sys.exit(str(error))
     load_now = f"load {before:.1f} before, {load_average():.1f} after"
-    print("\n".join([*lines(found), f"{config.engine.model}; {load_now}; {usable_cores()} cores"]))
+    print("\n".join([*lines(found), f"{config.engine.model}; {load_now}; {usable_cpus()} cores"]))
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ from threading import Event
 import numpy as np
 
 from evals.bench.harness import Contest, Measure, Say, Side
-from evals.bench.machine import installed, usable_cores
+from evals.bench.machine import installed
 from evals.bench.texts import SEED, paragraph, topic
-from rag.engines.llamacpp import WINDOW, LlamaCppEngine
+from rag.engines.llamacpp import WINDOW, LlamaCppEngine, usable_cpus
 from rag.models import resolve, spec
 from rag.types import Decoding, Message
 
@@ -45,7 +45,7 @@ def plan(size: int, workspace: Path, say: Say) -> list[Contest]:
 
 def _decoding(size: int, say: Say) -> Contest:
     say(f"loading {MODEL} twice")
-    path, threads = resolve(MODEL), usable_cores()
+    path, threads = resolve(MODEL), usable_cpus()
     engine = LlamaCppEngine(path, MODEL, spec(MODEL).sha256, WINDOW, threads)
     # Only now: without llama-cpp-python the engine says so, and how to install it.
     from evals.bench.peers.llama import BareLlama

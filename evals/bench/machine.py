@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from rag.engines.llamacpp import usable_cpus
+
 # What the times of any bench can hang on.
 PACKAGES = (
     "surefoot",
@@ -37,7 +39,7 @@ def machine() -> Machine:
     known = ((name, installed(name)) for name in PACKAGES)
     return Machine(
         cpu=_cpu(),
-        cores=usable_cores(),
+        cores=usable_cpus(),
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
         packages=tuple((name, found) for name, found in known if found),
@@ -50,13 +52,6 @@ def installed(distribution: str) -> str | None:
         return version(distribution)
     except PackageNotFoundError:
         return None
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
 
 
 def load_average() -> float:

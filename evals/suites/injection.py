@@ -10,24 +10,21 @@ from typing import Any
 from evals.metrics import Metric, Table, auc, recall_at_fpr, share
 from evals.pins import code_hash, embedder_pin, policy_hash
 from evals.suites.base import ABOVE, BELOW, Options, require_flag, require_text, scored, unscored
-from evals.suites.heads import HeadBatch
+from evals.suites.heads import HeadBatch, open_batch
 from evals.suites.named import named_subject
 from evals.types import Case, Outcome, Pins, Score, Subject
-from rag.safety.floors import Floors, floors_of
 from rag.safety.injection import InjectionFilter
-from rag.safety.policy import policy_of
 
 
 class InjectionSubject:
     """The injection filter on typed text: how sure it is, and whether it flags the text."""
 
-    def __init__(self, batch: HeadBatch, floors: Floors) -> None:
+    def __init__(self, batch: HeadBatch) -> None:
         self._batch = batch
-        self._floors = floors
 
     def run(self, cases: Sequence[Case], cancel: Event) -> list[Outcome]:
         began = time.perf_counter()
-        injection = InjectionFilter(self._batch.heads, self._batch.embed(cases), self._floors)
+        injection = InjectionFilter(self._batch.heads, self._batch.embed(cases), self._batch.floors)
         shared = (time.perf_counter() - began) * 1000 / max(1, len(cases))
         return [_outcome(injection, case, shared) for case in cases if not cancel.is_set()]
 
@@ -48,12 +45,9 @@ class InjectionSuite:
         return Pins(self.name, embedder_pin(), policy=policy, code=code_hash())
 
     def open(self, options: Options) -> Subject:
-        from rag.assemble import open_plain_embedder
-
         if named := named_subject(self.name, options.config, _judged):
             return named
-        floors = floors_of(policy_of(options.config.guard))
-        return InjectionSubject(HeadBatch("injection", open_plain_embedder()), floors)
+        return InjectionSubject(open_batch(self.name, options.config))
 
     def score(self, case: Case, outcome: Outcome) -> Score:
         truth = float(case.row["injection"])

@@ -14,13 +14,11 @@ from typing import Any
 from evals.metrics import Metric, Table, average_precision, f1
 from evals.pins import code_hash, embedder_pin, policy_hash
 from evals.suites.base import ABOVE, BELOW, Options, require_text, scored, unscored
-from evals.suites.heads import HeadBatch
+from evals.suites.heads import HeadBatch, open_batch
 from evals.suites.named import named_subject
 from evals.types import Case, Outcome, Pins, Score, Subject
-from rag.safety.floors import Floors, floors_of
 from rag.safety.moderation import ANY as HARM
 from rag.safety.moderation import ModerationFilter
-from rag.safety.policy import policy_of
 
 ANY = "any"
 TRUTH = "/truth"
@@ -29,14 +27,13 @@ TRUTH = "/truth"
 class ModerationSubject:
     """The moderation filter on typed text: probabilities of everything, and what it flags."""
 
-    def __init__(self, batch: HeadBatch, floors: Floors) -> None:
+    def __init__(self, batch: HeadBatch) -> None:
         self._batch = batch
-        self._floors = floors
 
     def run(self, cases: Sequence[Case], cancel: Event) -> list[Outcome]:
         began = time.perf_counter()
         heads, vectors = self._batch.heads, self._batch.embed(cases, whole=True)
-        moderation = ModerationFilter(heads, vectors.seen_by(heads.views), self._floors)
+        moderation = ModerationFilter(heads, vectors.seen_by(heads.views), self._batch.floors)
         shared = (time.perf_counter() - began) * 1000 / max(1, len(cases))
         return [_outcome(moderation, case, shared) for case in cases if not cancel.is_set()]
 
@@ -62,12 +59,9 @@ class ModerationSuite:
         return Pins(self.name, embedder_pin(), policy=policy, code=code_hash())
 
     def open(self, options: Options) -> Subject:
-        from rag.assemble import open_plain_embedder
-
         if named := named_subject(self.name, options.config, _judged):
             return named
-        floors = floors_of(policy_of(options.config.guard))
-        return ModerationSubject(HeadBatch("moderation", open_plain_embedder()), floors)
+        return ModerationSubject(open_batch(self.name, options.config))
 
     def score(self, case: Case, outcome: Outcome) -> Score:
         values: dict[str, float | None] = {}

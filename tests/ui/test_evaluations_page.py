@@ -122,6 +122,7 @@ def test_the_page_teaches_before_anything_was_measured(page: Any, axe: Any) -> N
     playwright.expect(start).to_be_enabled(timeout=WAIT_MS)
     press(page, "Start")
     sees(page, "choose a case file first")
+    axe(page)
 
 
 def test_a_bad_case_file_is_named_with_its_line(page: Any, tmp_path: Path) -> None:
